@@ -1,0 +1,1 @@
+"""The exercises' checks, one module per lesson: right answers and usual mistakes. Reading on spoils the exercises."""

@@ -1,0 +1,128 @@
+"""A short text that changes when the code or the data behind a function changes: the key of stored results.
+
+`joblib.Memory` compares source text, which worker processes cannot read for functions written in a notebook, and
+sees neither the helpers nor the constants a function uses. Here bytecode counts, and all it reaches.
+"""
+
+import dis
+import functools
+import inspect
+import sys
+import sysconfig
+from types import CodeType, ModuleType
+
+import joblib
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+def fingerprint(thing):
+    """Return 32 hexadecimal digits for a function, class, module or plain value.
+
+    A function counts with its bytecode, constants, defaults, closure and the global names it uses, followed through
+    your own modules and this package; comments, line numbers and file names do not count. What is installed counts
+    by its name. The same in every process of one Python version.
+
+    Raises TypeError naming the object that cannot be told from another by its content, such as an open file.
+    """
+    return _digest(thing, {})
+
+
+def _digest(thing, seen):
+    if isinstance(thing, _PLAIN):
+        return joblib.hash((type(thing).__name__, thing))
+    if isinstance(thing, (tuple, frozenset, CodeType)):  # the interpreter may share equal ones, or not
+        return joblib.hash([type(thing).__name__, *_parts(thing, seen)])
+    if id(thing) in seen:  # recursion, or used twice: its place in the walk stands for it
+        return seen[id(thing)][0]
+    seen[id(thing)] = (f"#{len(seen)}", thing)  # keeps `thing` alive, so that no other object gets its id
+    return joblib.hash([type(thing).__name__, *_parts(thing, seen)])
+
+
+def _parts(thing, seen):
+    """Return digests of everything that decides what `thing` does."""
+
+    def each(things):
+        return [_digest(part, seen) for part in things]
+
+    def named(items):
+        return [text for name, part in items for text in (str(name), _digest(part, seen))]
+
+    if isinstance(thing, CodeType):
+        return [joblib.hash(thing.co_code), *thing.co_names, *each(thing.co_consts)]
+    if isinstance(thing, (list, tuple)):
+        return each(thing)
+    if isinstance(thing, (set, frozenset)):
+        return sorted(fingerprint(part) for part in thing)  # their order differs between processes
+    if isinstance(thing, dict):
+        return named(sorted(thing.items(), key=lambda item: str(item[0])))
+    if isinstance(thing, functools.partial):
+        return each((thing.func, thing.args, thing.keywords))
+    if inspect.ismethod(thing):
+        return each((thing.__func__, thing.__self__))
+    if isinstance(thing, (staticmethod, classmethod)):
+        return each((thing.__func__,))
+    if isinstance(thing, property):
+        return each((thing.fget, thing.fset, thing.fdel))
+    if isinstance(thing, ModuleType):
+        return [thing.__name__] if _installed(thing) else named(_own(thing))
+    if inspect.isroutine(thing) or isinstance(thing, type):
+        if _installed(sys.modules.get(thing.__module__)) or not hasattr(thing, "__dict__"):
+            return [f"{thing.__module__}.{thing.__qualname__}"]
+        if isinstance(thing, type):
+            return [thing.__qualname__, *each(thing.__bases__), *named(_members(thing))]
+        if hasattr(thing, "__wrapped__") and not hasattr(thing, "__code__"):  # such as functools.lru_cache
+            return each((thing.__wrapped__,))
+        cells = [cell.cell_contents for cell in thing.__closure__ or ()]
+        return [*each((thing.__code__, thing.__defaults__, thing.__kwdefaults__, cells)), *named(_globals(thing))]
+    if not _installed(sys.modules.get(type(thing).__module__)) and hasattr(thing, "__dict__"):
+        return [*each((type(thing),)), *named(sorted(vars(thing).items()))]
+    try:
+        return [joblib.hash(thing)]
+    except Exception as error:
+        raise TypeError(
+            f"results cannot be stored by the content of {thing!r:.80}: make it inside the run ({error})"
+        ) from error
+
+
+def _installed(module):
+    """Return whether a module came with Python or a package, so that its name stands for its code."""
+    if module is None or module.__name__ == "__main__":
+        return False
+    if module.__name__.split(".")[0] == "course":  # the course is read, wherever it lies, but for what only repeats
+        return module.__name__ in ("course.experiments", "course.fresh", "course.runs")
+    file = getattr(module, "__file__", None)
+    return file is None or file.startswith(_INSTALLED)
+
+
+def _own(module):
+    """Yield the functions, classes and plain constants defined in a module."""
+    for name, value in sorted(vars(module).items()):
+        made_here = getattr(value, "__module__", None) == module.__name__
+        if not name.startswith("__") and (made_here or isinstance(value, _PLAIN)):
+            yield name, value
+
+
+def _members(cls):
+    """Yield what is written in the body of a class."""
+    for name, value in sorted(vars(cls).items()):
+        if name not in (
+            "__dict__",
+            "__weakref__",
+            "__doc__",
+            "__module__",
+            "__firstlineno__",
+            "__static_attributes__",
+        ):
+            yield name, value
+
+
+def _globals(function):
+    """Yield the global names a function and the functions inside it use, with their values."""
+    names, codes = set(), [function.__code__]
+    while codes:
+        code = codes.pop()
+        names |= {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+        codes += [const for const in code.co_consts if isinstance(const, CodeType)]
+    return sorted((name, function.__globals__[name]) for name in names if name in function.__globals__)

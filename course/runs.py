@@ -1,0 +1,80 @@
+"""How `course.experiments.sweep` carries out its runs: in which order, with one thread each, and stored at once."""
+
+from collections.abc import Mapping
+from math import ceil
+import os
+import pickle
+import platform
+import threading
+import time
+
+from course.fingerprint import fingerprint
+import joblib
+from joblib.externals import cloudpickle
+import numpy as np
+
+RESERVED = ("seed", "error", "seconds")  # columns that sweep fills
+_ONE_THREAD = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")  # TensorFlow ignores the first
+_TURN = threading.Lock()  # random seeds are global: runs on threads of one process take turns
+
+
+def tasks(missing, workers):
+    """Yield (place of the setting, some of its seeds): whole settings, the last ones split for an even finish."""
+    last = min(len(missing), workers)
+    for number, (place, seeds) in enumerate(missing.items()):
+        parts = ceil(2 * workers / last) if workers > 1 and number >= len(missing) - last else 1
+        for some in np.array_split(seeds, min(parts, len(seeds))):
+            yield place, some.tolist()
+
+
+def work(task):
+    """Run some seeds of one setting; return {(place of the setting, seed): outcome}."""
+    home, content = task
+    if home != (platform.node(), os.getpid()):
+        for variable in _ONE_THREAD:  # before the run's own code is read, which may start TensorFlow
+            os.environ.setdefault(variable, "1")
+    run, code, place, setting, seeds, directory = cloudpickle.loads(content)
+    if code is not None and code != fingerprint(run):
+        raise RuntimeError("run has other code in this worker, from a module changed since: restart the kernel.")
+    store, outcomes = stored(directory), {}
+    for seed in seeds:
+        try:
+            with _TURN:
+                outcomes[place, seed] = store(key_of(code, setting, seed), lambda s=seed: timed(run, setting, s))
+        except Exception as error:  # an outcome like any other: the sweep goes on
+            outcomes[place, seed] = f"{type(error).__name__}: {error}"[:500]
+    return outcomes
+
+
+def stored(directory):
+    return joblib.Memory(directory, verbose=0).cache(_once, ignore=["work"])
+
+
+def _once(key, work):
+    """Return work(): joblib.Memory keeps it under `key` and, seeing only this code, never takes it for changed."""
+    return work()
+
+
+def key_of(code, setting, seed):
+    return None if code is None else joblib.hash((code, fingerprint(setting), seed))
+
+
+def timed(run, setting, seed):
+    """Return the results of one run and its seconds."""
+    start = time.perf_counter()
+    results = run(seed=seed, **setting)
+    seconds = time.perf_counter() - start
+    if not isinstance(results, Mapping) or not all(isinstance(name, str) for name in results):
+        raise TypeError(f"run must return a dict of results, got {results!r:.200}")
+    if taken := [name for name in results if name in RESERVED or name in setting]:
+        raise ValueError(f"run must not call a result {taken[0]!r}: the table has that column already")
+    plain = {name: _plain(value) for name, value in results.items()}
+    pickle.dumps(plain)  # what cannot be sent back or stored is this run's error
+    return plain, seconds
+
+
+def _plain(value):
+    """Return a number for NumPy's, TensorFlow's and JAX's scalars, and a NumPy array for their arrays."""
+    if not hasattr(value, "__array__"):
+        return value
+    return np.asarray(value).item() if np.ndim(value) == 0 else np.asarray(value)

@@ -1,0 +1,170 @@
+"""Taps on the recurrent layers of a model: a zero added to every state that a time step hands on.
+
+Each state s_t becomes s_t + e_t with e_t = 0. The forward pass stays what it was, and dL/de_t is, by the chain rule,
+the total derivative dL/ds_t: through every later step and through the layers above. One backward pass gives all t.
+The zeros travel with the inputs, as extra features of x_t, so they keep the inputs' order whichever way the layer
+reads them. A layer is tapped only inside the `with` block; its weights, cell and class are never touched.
+"""
+
+import contextlib
+import functools
+
+import keras
+from keras import ops, tree
+
+
+def recurrent_layers(layer, path=""):
+    """Return {path: layer} of the recurrent layers inside a model, nested ones as "outer/inner"; each only once.
+
+    Raises ValueError for what cannot be tapped: convolutional recurrent layers, a recurrent layer in TimeDistributed.
+    """
+    found = {}
+    for child in layer._flatten_layers(include_self=False, recursive=False):
+        name = unique(f"{path}{child.name}", found)
+        if isinstance(child, keras.layers.RNN):
+            if type(child).inner_loop not in _LOOPS or isinstance(child, _CONVOLUTIONAL):
+                raise ValueError(f"model has {name!r}, a {type(child).__name__}, which is not supported.")
+            found[name] = child
+        else:
+            inner = recurrent_layers(child, f"{name}/")
+            if inner and isinstance(child, keras.layers.TimeDistributed):
+                raise ValueError(f"model has {next(iter(inner))!r} inside TimeDistributed, which is not supported.")
+            found |= {
+                name: layer for name, layer in inner.items() if not any(layer is other for other in found.values())
+            }
+    return found
+
+
+# A subclass with an `inner_loop` of its own would not run ours.
+_LOOPS = {getattr(keras.layers, name).inner_loop for name in ("RNN", "SimpleRNN", "LSTM", "GRU")}
+_CONVOLUTIONAL = (keras.layers.ConvLSTM1D, keras.layers.ConvLSTM2D, keras.layers.ConvLSTM3D)
+
+
+def unique(name, taken):
+    """Return `name`, or the first of name_2, name_3, … that is not in `taken`."""
+    number = 1
+    while (candidate := name if number == 1 else f"{name}_{number}") in taken:
+        number += 1
+    return candidate
+
+
+@contextlib.contextmanager
+def replaced(thing, **attributes):
+    """Within the block, `thing` has these attributes; past Keras' tracking, which would take note of them."""
+    before = {name: vars(thing)[name] for name in attributes if name in vars(thing)}
+    vars(thing).update(attributes)
+    try:
+        yield
+    finally:
+        for name in attributes:
+            vars(thing).pop(name, None)
+        vars(thing).update(before)
+
+
+def forget_masks(cell):
+    """Make a cell, or a stack of them, forget the dropout masks it keeps while a sequence lasts."""
+    for inner in getattr(cell, "cells", ()):
+        forget_masks(inner)
+    if hasattr(cell, "reset_dropout_mask"):
+        cell.reset_dropout_mask()
+        cell.reset_recurrent_dropout_mask()
+
+
+@contextlib.contextmanager
+def tapped(layers, zeros):
+    """Within the block, every call of one of `layers` {path: layer} adds zeros((B, T, width), dtype) to its states.
+
+    Yields a dictionary that grows by one entry per call, which says what the zeros' features are:
+    {path: [(path of the cell, name of the state, width), …]}; a second call of the same layer is path_2.
+    """
+    places = {}
+    with contextlib.ExitStack() as stack:
+        for path, layer in layers.items():
+            loop = functools.partial(_inner_loop, layer, path, places, zeros)
+            # cuDNN kernels have no steps to tap; without them Bidirectional, too, runs its two layers one by one.
+            cudnn = {"use_cudnn": False} if hasattr(layer, "use_cudnn") else {}
+            stack.enter_context(replaced(layer, inner_loop=loop, **cudnn))
+            stack.callback(forget_masks, layer.cell)  # an exception leaves them behind
+        yield places
+
+
+def _inner_loop(layer, path, places, zeros, sequences, initial_state, mask=None, training=False):
+    """Keras' time loop over x_t and e_t side by side, with a stand-in for the cell that takes them apart."""
+    if not keras.backend.is_float_dtype(sequences.dtype):
+        sequences = ops.cast(sequences, layer.compute_dtype)
+    path = unique(path, places)
+    step = _Step(layer.cell, training, path)
+    places[path] = step.find_states(sequences[:, 0], initial_state)
+    e = zeros((*ops.shape(sequences)[:2], step.width), sequences.dtype)  # (B, T, width)
+    mask = None if mask is None else tree.flatten(mask)[0]
+    with replaced(layer, cell=step):
+        x_and_e = ops.concatenate([sequences, e], axis=-1)
+        return keras.layers.RNN.inner_loop(layer, x_and_e, initial_state, mask=mask, training=training)
+
+
+class _Step:
+    """Stands in for the cell of a layer: splits e_t from x_t and hands its parts to the cells of the stack."""
+
+    def __init__(self, cell, training, path):
+        self.stacks, self.leaves, self.e, self.width = [], [], None, 0
+        self.outermost = self._stand_in(cell, training, path)
+
+    def _stand_in(self, cell, training, path):
+        if isinstance(cell, keras.layers.StackedRNNCells):
+            inner = []
+            for each in cell.cells:
+                taken = [leaf.path for leaf in self.leaves]
+                inner.append(self._stand_in(each, training, unique(f"{path}/{getattr(each, 'name', 'cell')}", taken)))
+            self.stacks.append((cell, inner))
+            return functools.partial(cell, training=training)
+        self.leaves.append(_Leaf(self, cell, training, path))
+        return self.leaves[-1]
+
+    def find_states(self, x_1, states):
+        """Run one step, for nothing but the names and widths of its states."""
+        self(x_1, states, taps=False)
+        self.width = sum(width for leaf in self.leaves for _, _, width in leaf.places)
+        return [place for leaf in self.leaves for place in leaf.places]
+
+    def __call__(self, inputs, states, taps=True):
+        x, self.e = (inputs[:, : -self.width], inputs[:, -self.width :]) if taps else (inputs, None)
+        with contextlib.ExitStack() as stack:
+            for cell, stand_ins in self.stacks:
+                stack.enter_context(replaced(cell, cells=stand_ins))
+            return self.outermost(x, states)
+
+    def take(self, width):
+        part, self.e = self.e[:, :width], self.e[:, width:]
+        return part
+
+
+class _Leaf:
+    """Stands in for one cell: its step, then s_t + e_t for every state, and for the output, which mostly is h_t."""
+
+    def __init__(self, step, cell, training, path):
+        self.step, self.cell, self.path = step, cell, path
+        takes_training = isinstance(cell, keras.Layer) and cell._call_has_training_arg
+        self.options = {"training": training} if takes_training else {}
+
+    def __call__(self, x, states):
+        output, new = self.cell(x, states, **self.options)
+        handed_on = tree.flatten(new)
+        is_state = [state is output for state in handed_on]
+        if not any(is_state):
+            handed_on.append(output)
+        if self.step.e is None:
+            self.places = self._name(handed_on, any(is_state))
+            return output, new
+        handed_on = [s + self.step.take(s.shape[-1]) for s in handed_on]
+        output = handed_on[is_state.index(True)] if any(is_state) else handed_on.pop()
+        return output, tree.pack_sequence_as(new, handed_on)
+
+    def _name(self, handed_on, output_is_state):
+        if any(len(s.shape) != 2 for s in handed_on):
+            raise ValueError(
+                f"model has {self.path!r}, whose states are not all (B, H): {[s.shape for s in handed_on]}."
+            )
+        number = len(handed_on) - (not output_is_state)
+        default = ("h", "c") if number <= 2 else ("h", *(f"state_{i}" for i in range(2, number + 1)))
+        names = list(getattr(self.cell, "state_names", default))[:number] + ["output"] * (not output_is_state)
+        return [(self.path, name, s.shape[-1]) for name, s in zip(names, handed_on, strict=True)]

@@ -1,0 +1,228 @@
+# %% [markdown]
+# # 00 · Is my machine ready, and how does the course work?
+#
+# This course explains why recurrent neural networks are hard to train, and proves it: nothing is claimed that is not
+# measured in front of you. This page checks your machine and shows you the parts that every lesson is made of.
+#
+# **You will be able to**
+# - tell whether this machine is ready, and mend it if not;
+# - run a lesson, do an exercise and check your answer;
+# - read a result that comes with seeds and an interval.
+#
+# **10 minutes** · needs: a little Python and NumPy · letters: [notation](../docs/notation.md)
+#
+# A cell is run with **Shift + Enter**, which also goes on to the next one. Run this first:
+
+# %%
+from course import doctor, plots, quiz
+from course.exercises import lesson_00 as check
+import numpy as np
+
+# %% [markdown]
+# ## 1 · Is this machine ready?
+#
+# The doctor looks at what the course needs, and trains a small network once, which takes some twenty seconds. A line
+# with ✗ comes with a sentence that says what to do. In a terminal it is `python -m course.doctor`.
+
+# %%
+failures = doctor.main()
+
+# %% [markdown]
+# ## 2 · A surprise, as in every lesson
+#
+# Every idea in this course goes the same way: a sentence, an equation, a few lines of code with the same letters, one
+# number or figure, and what to notice. Before a surprise you are asked to predict. Here is the first one, and it is
+# the seed of the whole subject.
+#
+# A signal that travels back through $T$ steps of a recurrent network is multiplied by a factor at every step:
+#
+# $$p_T = a_1 \cdot a_2 \cdots a_T$$
+#
+# Take factors drawn at random between 0.5 and 1.5. On average they are exactly 1.
+#
+# **Predict, then run.** What is left of the signal after 100 steps: about 1, much more, or much less?
+
+# %%
+rng = np.random.default_rng(0)
+factors = rng.uniform(0.5, 1.5, size=(200, 100))  # (runs, T)
+signal = np.cumprod(factors, axis=1)
+
+steps = np.arange(1, 101)
+curves = {
+    "median of 200 runs": np.median(signal, axis=0),
+    "mean factor to the power t": np.mean(factors) ** steps,
+}
+ax = plots.lines(
+    steps, curves, yscale="log", xlabel="number of factors", ylabel="their product"
+)
+ax.plot(steps, signal[:25].T, color="0.8", linewidth=0.7, linestyle="-", zorder=0)
+ax.set_title("Factors that are 1 on average: their product vanishes")
+typical = np.median(signal[:, -1])
+plots.show(
+    ax,
+    alt="Product of random factors against their number, log scale; grey lines are single runs. The median falls along "
+    f"a straight line to {typical:.1g} after 100 factors, while the mean factor to the same power stays near 1.",
+)
+print(f"mean factor {factors.mean():.2f}, typical product after 100 factors {typical:.1g}")
+
+# %% [markdown]
+# **What to notice.** A product lives on a log scale: what counts is the mean of $\ln a$, not of $a$, and here
+# $\overline{\ln a} < 0$. So the product shrinks by the same share at every step, in a straight line on a log axis.
+# Gradients in an RNN are such products. That is why almost every figure of this course has a log axis.
+
+# %% [markdown]
+# ## 3 · Exercises
+#
+# An exercise is three cells: one for your answer, where `...` stands, one that **checks** it and says what is wrong,
+# and a folded one with a **solution**. Try wrong answers too; the checks know the usual mistakes.
+#
+# ### Exercise 1 · When is it gone?
+# A signal shrinks by the factor 0.9 at every step. After how many whole steps is less than a millionth ($10^{-6}$) of
+# it left? Logarithms help, or a loop.
+
+# %% tags=["exercise"]
+number_of_steps = ...
+
+# %% tags=["check"]
+check.number_of_steps(number_of_steps)
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+number_of_steps = int(np.ceil(np.log(1e-6) / np.log(0.9)))
+check.number_of_steps(number_of_steps)
+
+# %% [markdown]
+# ### Exercise 2 · The factor that counts
+# Which single factor, repeated, shrinks a signal as the random factors do? Write a function that returns it for any
+# positive factors: $\exp\left(\frac{1}{T}\sum_t \ln a_t\right)$, the geometric mean.
+
+
+# %% tags=["exercise"]
+def typical_factor(a):
+    """Return the geometric mean of the factors a (T,)."""
+    ...
+
+
+# %% tags=["check"]
+check.typical_factor(typical_factor)
+
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+def typical_factor(a):
+    return np.exp(np.mean(np.log(a)))
+
+
+check.typical_factor(typical_factor)
+
+# %% [markdown]
+# ## 4 · Results come with seeds and an interval
+#
+# Training starts from random numbers, so one run proves little. The course repeats a run over several *seeds* and
+# reports a rate with a 95 % interval (Wilson's, which also works for 0 and for all).
+#
+# Does the product of 100 factors vanish *every* time? Count the runs that end below a tenth.
+
+# %%
+from statsmodels.stats.proportion import proportion_confint
+
+gone = int((signal[:, -1] < 0.1).sum())
+low, high = proportion_confint(gone, len(signal), method="wilson")
+print(
+    f"{gone} of {len(signal)} runs end below 0.1: rate {gone / len(signal):.2f}, interval {low:.2f} to {high:.2f}"
+)
+low, high = proportion_confint(4, 5, method="wilson")
+print(f"4 of 5 runs would be: rate {4 / 5:.2f}, interval {low:.2f} to {high:.2f}")
+
+# %% [markdown]
+# **What to notice.** With 200 runs the interval is narrow. With five it reaches from less than a half to almost one:
+# five runs can show that something *can* happen, seldom how often.
+#
+# ### Exercise 3 · Read an interval
+# Method A solved a task with 4 of 5 seeds, method B with 2 of 5. The intervals are 0.38 to 0.96 and 0.12 to 0.77.
+# Do these runs show that A is better? Answer `"yes"` or `"no"`.
+
+# %% tags=["exercise"]
+a_is_better = ...
+
+# %% tags=["check"]
+check.a_is_better(a_is_better)
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+a_is_better = "no"
+check.a_is_better(a_is_better)
+
+# %% [markdown]
+# ## Measured
+#
+# Every lesson has a cell that asserts what the lesson claims, over several seeds. The course's tests run it again
+# whenever anything changes.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+ends = [
+    np.random.default_rng(seed).uniform(0.5, 1.5, (200, 100)).prod(axis=1) for seed in range(5)
+]
+interval_a, interval_b = (proportion_confint(solved, 5, method="wilson") for solved in (4, 2))
+verdicts = {
+    "factors of mean 1: the typical product of 100 is below 0.05": all(
+        np.median(end) < 0.05 for end in ends
+    ),
+    "not every run vanishes: some products end above 0.1": all(
+        (end > 0.1).any() for end in ends
+    ),
+    "the intervals of 4 and 2 out of 5 overlap": interval_a[0] < interval_b[1],
+    "4 of 5 is 0.38 to 0.96, 2 of 5 is 0.12 to 0.77": bool(
+        np.allclose([*interval_a, *interval_b], [0.38, 0.96, 0.12, 0.77], atol=0.005)
+    ),
+}
+for claim, holds in verdicts.items():
+    print("holds " if holds else "FAILS ", claim)
+assert all(verdicts.values())
+
+# %% [markdown]
+# ## Quiz
+# Every choice is answered with a reason, right or wrong.
+
+# %%
+quiz.show("quizzes/00_start_here.json")
+
+# %% [markdown]
+# ## The course
+#
+# Every lesson is one question. Minutes are reading and doing; computing is at most a minute. Lessons without a link
+# are still to come.
+#
+# | # | question | minutes | needs |
+# |---|---|---|---|
+# | 00 | Is my machine ready, and how does the course work? | 10 | |
+# | [01](01_what_an_rnn_computes.ipynb) | What does an RNN compute, and how does it remember? | 45 | |
+# | 02 | Which shapes of sequence problem are there? | 45 | 01 |
+# | 03 | What does the cross-entropy loss tell the network? | 35 | 01 |
+# | 04 | How does the gradient travel back through time? | 60 | 01 |
+# | 05 | Why does a plain RNN lose what came early? | 50 | 01 |
+# | 06 | Why does training suddenly blow up, and what stops it? | 50 | 05 |
+# | 07 | How far can a plain RNN be repaired? | 60 | 05 |
+# | 08 | How does an LSTM remember, and when does it still forget? | 60 | 05 |
+# | 09 | Is a simpler gate enough? | 40 | 08 |
+# | 10 | Can it write a book chapter? | 60 | 03, 08 |
+# | 11 | Is it learning or memorising? | 50 | 03 |
+# | 12 | Which size and how much dropout should I use? | 50 | 01 |
+# | 13 | Can we reproduce "On the difficulty of training RNNs"? | 50 | 06, 07 |
+# | 14 | What held up, and which network should I use? | 30 | all |
+#
+# **Routes.** Half a day: 01, 05, 06, 08. One day adds 04, 07, 11, 12. Two days or self-study: all, in order.
+#
+# **Letters.** $T$ steps, $B$ sequences in a batch, $D$ features, $H$ units; $x_t$ input, $h_t$ state, $c_t$ memory;
+# $W$ weights from the input, $U$ from the state, $b$ bias; gates $i, f, g, o$ and $z, r$. The whole table is in
+# [`docs/notation.md`](../docs/notation.md).
+
+# %% [markdown]
+# ## Three things to take away
+#
+# 1. A product of many factors vanishes or explodes; to stay, its factors have to be 1 in the geometric mean.
+# 2. A result is a rate over seeds with an interval, not one lucky run.
+# 3. A check tells you what to look at; a solution is one click away; nothing can break.
+#
+# **Next:** [01 · What does an RNN compute, and how does it remember?](01_what_an_rnn_computes.ipynb)
+#
+# **References.** E. B. Wilson, *Probable inference, the law of succession, and statistical inference*, Journal of the
+# American Statistical Association 22 (1927).
