@@ -54,3 +54,8 @@ def norm(g, axis):
     largest = ops.max(ops.abs(g), axis=axis, keepdims=True)
     scale = ops.where(ops.logical_and(ops.isfinite(largest), largest > 0), largest, ops.ones_like(largest))
     return ops.squeeze(scale, axis) * ops.sqrt(ops.sum(ops.square(g / scale), axis=axis))
+
+
+def to_numpy(variable):
+    """Return the value of a variable; TensorFlow's own way warns with NumPy 2."""
+    return ops.convert_to_numpy(ops.convert_to_tensor(variable))

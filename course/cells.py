@@ -137,7 +137,7 @@ class PeepholeLSTMCell(LSTMCell):
         x, h, (_, c) = self.start(x, states, training)
         a = ops.matmul(x, self.kernel) + ops.matmul(h, self.recurrent_kernel) + self.bias  # (B, 4 H)
         a_i, a_f, a_g, a_o = ops.split(a, 4, axis=-1)
-        p_i, p_f, p_o = ops.unstack(self.peephole)
+        p_i, p_f, p_o = (self.peephole[k] for k in range(3))
         i = ops.sigmoid(a_i + p_i * c)
         f = ops.sigmoid(a_f + p_f * c)
         g = self.activation(a_g)
@@ -187,7 +187,7 @@ class MinGRUCell(_Cell):
     options = tuple(name for name in _Cell.options if "recurrent" not in name)
 
     def __init__(self, units, activation="linear", dropout=0.0, **kwargs):
-        super().__init__(units, activation, None, None, dropout, **kwargs)
+        super().__init__(units, activation, None, None, dropout, 0.0, **kwargs)
 
     def call(self, x, states, training=False):
         x, _, (h,) = self.start(x, states, training)

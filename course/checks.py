@@ -58,12 +58,10 @@ def function(attempt, reference, cases, *, mistakes=(), time_axis=None, toleranc
         every case.
     time_axis: the axis of the result that is time; a difference is then placed at the first wrong time step.
     """
-    if attempt is None or attempt is ...:
+    if not is_attempt(attempt):
         return NOT_ATTEMPTED
     if not callable(attempt):
         return wrong(f"This is {_kind(attempt)}; a function is expected.")
-    if _is_empty(attempt):
-        return NOT_ATTEMPTED
     answers = []
     for case in cases:
         try:
@@ -151,10 +149,12 @@ def _copies(case):
     return [argument.copy() if isinstance(argument, np.ndarray) else argument for argument in case]
 
 
-def _is_empty(attempt):
-    """Whether a function is still the stub: it does nothing but return None."""
-    if not hasattr(attempt, "__code__"):
+def is_attempt(answer):
+    """Whether an answer is more than the stub: not `...`, and not a function that does nothing but return None."""
+    if answer is None or answer is ...:
         return False
-    steps = list(dis.get_instructions(attempt.__code__))
+    if not hasattr(answer, "__code__"):
+        return True
+    steps = list(dis.get_instructions(answer.__code__))
     constants = [step.argval for step in steps if step.opname in ("LOAD_CONST", "RETURN_CONST")]
-    return all(step.opname in HARMLESS for step in steps) and constants == [None]
+    return not (all(step.opname in HARMLESS for step in steps) and constants == [None])

@@ -10,11 +10,11 @@ import platform
 import sys
 import warnings
 
+import cloudpickle
 from course import arguments
 from course.fingerprint import fingerprint
 from course.runs import RESERVED, key_of, stored, tasks, timed, work
 import joblib
-from joblib.externals import cloudpickle
 import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
@@ -93,10 +93,9 @@ def success_rate(frame, by, solved, confidence=0.95):
         solved &= frame["error"].isna()
     groups = frame[by].assign(solved=solved).groupby(by, sort=False, dropna=False)["solved"]
     table = groups.agg(rate="mean", k="sum", n="count").reset_index()
-    low, high = proportion_confint(table.pop("k"), table["n"], alpha=1 - confidence, method="wilson")
-    table.insert(table.columns.get_loc("n"), "low", low)
-    table.insert(table.columns.get_loc("n"), "high", high)
-    return table
+    k, n = table.pop("k"), table.pop("n")
+    low, high = proportion_confint(k, n, alpha=1 - confidence, method="wilson")
+    return table.assign(low=np.where(k == 0, 0.0, low), high=np.where(k == n, 1.0, high), n=n)  # without rounding
 
 
 def _settings(grid):
@@ -167,7 +166,7 @@ def _table(settings, seeds, outcomes):
     if raised:
         warnings.warn(f"{len(raised)} of {len(rows)} runs raised; the first: {raised[0]}", stacklevel=3)
     frame = pd.DataFrame(rows)
-    frame["error"] = frame["error"].astype(object)  # None, not NaN, where all is well
+    frame["error"] = pd.Series([row["error"] for row in rows], dtype=object)  # None, not NaN, where all is well
     last = ["error", "seconds"]
     return frame[[name for name in frame if name not in last] + last]
 

@@ -29,7 +29,7 @@ def fresh(build, seed, **setting):
 
     keras.utils.set_random_seed(seed)
     new = build(**setting)
-    if not isinstance(new, keras.Model) or not new.built or new.optimizer is None:
+    if not isinstance(new, keras.Model) or not new.built or getattr(new, "optimizer", None) is None:
         raise ValueError(f"build must return a compiled keras.Model that starts with a keras.Input, got {new!r}.")
     new.optimizer.build(new.trainable_variables)
     key = fingerprint((build, setting))

@@ -85,7 +85,8 @@ def _norms(model, layers, variables, training, values, x, y, sample_weight):
     places = {}
 
     def loss(zeros):
-        with keras.StatelessScope(list(zip(variables, values, strict=True)), collect_losses=True):
+        given = zip(variables, values, strict=True)
+        with keras.StatelessScope(given, collect_losses=True), taps.losses_apart(model):
             with taps.tapped(layers, zeros) as new_places:
                 y_pred = model(x, training=training) if model._call_has_training_arg else model(x)
             places.update(new_places)

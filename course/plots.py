@@ -5,6 +5,7 @@ apart, and a dash of its own for every line.
 """
 
 import importlib.resources
+from weakref import WeakKeyDictionary
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,18 +13,33 @@ import numpy as np
 with importlib.resources.as_file(importlib.resources.files("course") / "course.mplstyle") as _style:
     plt.style.use(_style)
 
+_ALT = WeakKeyDictionary()  # the alternative texts of the figures
 
-def show(ax, alt):
-    """Display the figure of `ax` (or of an array of axes) once, with `alt` as its alternative text, and close it.
 
-    alt: a sentence or two that state what is to be seen, numbers included. Raises ValueError if it is empty.
-    """
-    from IPython.display import display
-
+def describe(ax, alt):
+    """Attach `alt`, sentences that state what is to be seen, to the figure of `ax`; return `ax`."""
     if not isinstance(alt, str) or not alt.strip():
         raise ValueError(f"alt must say what is to be seen in the figure, got {alt!r}.")
     figure = np.ravel(ax)[0].figure
-    display(figure, metadata={"image/png": {"alt": alt}})
+    _ALT[figure] = f"{_ALT[figure]} {alt}" if figure in _ALT else alt
+    return ax
+
+
+def show(ax, alt=None):
+    """Display the figure of `ax` (or of an array of axes) once, with its alternative text, and close it.
+
+    alt: says what is to be seen, numbers included; by default what the functions that drew the figure said of it.
+    Raises ValueError if there is no alternative text.
+    """
+    from IPython.display import display
+
+    figure = np.ravel(ax)[0].figure
+    if alt is not None:
+        _ALT.pop(figure, None)
+        describe(ax, alt)
+    elif figure not in _ALT:
+        raise ValueError("alt must say what is to be seen in the figure, got None, and nothing described it before.")
+    display(figure, metadata={"image/png": {"alt": _ALT[figure]}})
     plt.close(figure)
 
 
@@ -66,3 +82,23 @@ def level(ax, value, text, axis="y"):
         text, xytext=(2, 2) if axis == "y" else (3, -2), textcoords="offset points", color="0.3", size=9, **place
     )
     return ax
+
+
+def rates(table, x, by, ax=None, chance=None, **labels):
+    """Draw success rates against `x`, one line per value of `by`, with their intervals as bars.
+
+    table: what `experiments.success_rate` returned: columns `x`, `by`, rate, low, high, n.
+    chance: the rate that guessing reaches, drawn in as a level.
+    """
+    ax = axes(ax, ylabel="share of seeds that solve it", ylim=(-0.03, 1.03), **labels)
+    said = []
+    for number, (name, group) in enumerate(table.groupby(by, sort=False)):
+        group = group.sort_values(x)
+        bars = [group["rate"] - group["low"], group["high"] - group["rate"]]
+        ax.errorbar(group[x] * 1.02**number, group["rate"], bars, label=name, marker="osD^vP"[number % 6], capsize=3)
+        points = (f"{rate:.0%} at {place:g}" for place, rate in zip(group[x], group["rate"], strict=True))
+        said.append(f"{name}: {', '.join(points)}")
+    if chance is not None:
+        level(ax, chance, "chance")
+    ax.legend()
+    return describe(ax, f"Share of seeds that solve the task, with intervals. {'; '.join(said)}.")

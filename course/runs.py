@@ -8,13 +8,14 @@ import platform
 import threading
 import time
 
+import cloudpickle
 from course.fingerprint import fingerprint
 import joblib
-from joblib.externals import cloudpickle
 import numpy as np
 
 RESERVED = ("seed", "error", "seconds")  # columns that sweep fills
 _ONE_THREAD = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")  # TensorFlow ignores the first
+_PARENT = os.getppid()  # on joblib's workers the process that called sweep; on Dask's not
 _TURN = threading.Lock()  # random seeds are global: runs on threads of one process take turns
 
 
@@ -38,6 +39,8 @@ def work(task):
         raise RuntimeError("run has other code in this worker, from a module changed since: restart the kernel.")
     store, outcomes = stored(directory), {}
     for seed in seeds:
+        if _PARENT == home[1] != os.getppid():
+            os._exit(1)  # the sweep was killed; started again, it must not find us at the same runs
         try:
             with _TURN:
                 outcomes[place, seed] = store(key_of(code, setting, seed), lambda s=seed: timed(run, setting, s))
@@ -47,6 +50,7 @@ def work(task):
 
 
 def stored(directory):
+    """Return `_once` with a memory in this directory, or without one."""
     return joblib.Memory(directory, verbose=0).cache(_once, ignore=["work"])
 
 
@@ -56,6 +60,7 @@ def _once(key, work):
 
 
 def key_of(code, setting, seed):
+    """Return what a run is found again by, the same in every process."""
     return None if code is None else joblib.hash((code, fingerprint(setting), seed))
 
 

@@ -22,7 +22,7 @@ def recurrent_layers(layer, path=""):
     for child in layer._flatten_layers(include_self=False, recursive=False):
         name = unique(f"{path}{child.name}", found)
         if isinstance(child, keras.layers.RNN):
-            if type(child).inner_loop not in _LOOPS or isinstance(child, _CONVOLUTIONAL):
+            if isinstance(child, _CONVOLUTIONAL):
                 raise ValueError(f"model has {name!r}, a {type(child).__name__}, which is not supported.")
             found[name] = child
         else:
@@ -35,8 +35,6 @@ def recurrent_layers(layer, path=""):
     return found
 
 
-# A subclass with an `inner_loop` of its own would not run ours.
-_LOOPS = {getattr(keras.layers, name).inner_loop for name in ("RNN", "SimpleRNN", "LSTM", "GRU")}
 _CONVOLUTIONAL = (keras.layers.ConvLSTM1D, keras.layers.ConvLSTM2D, keras.layers.ConvLSTM3D)
 
 
@@ -71,6 +69,15 @@ def forget_masks(cell):
 
 
 @contextlib.contextmanager
+def losses_apart(model):
+    """Within the block, the losses that layers add in a call are kept apart from those of the user's last call."""
+    with contextlib.ExitStack() as stack:
+        for layer in model._flatten_layers():
+            stack.enter_context(replaced(layer, _losses=[], _loss_ids=set()))
+        yield
+
+
+@contextlib.contextmanager
 def tapped(layers, zeros):
     """Within the block, every call of one of `layers` {path: layer} adds zeros((B, T, width), dtype) to its states.
 
@@ -89,7 +96,7 @@ def tapped(layers, zeros):
 
 
 def _inner_loop(layer, path, places, zeros, sequences, initial_state, mask=None, training=False):
-    """Keras' time loop over x_t and e_t side by side, with a stand-in for the cell that takes them apart."""
+    """The layer's time loop over x_t and e_t side by side, with a stand-in for the cell that takes them apart."""
     if not keras.backend.is_float_dtype(sequences.dtype):
         sequences = ops.cast(sequences, layer.compute_dtype)
     path = unique(path, places)
@@ -99,7 +106,7 @@ def _inner_loop(layer, path, places, zeros, sequences, initial_state, mask=None,
     mask = None if mask is None else tree.flatten(mask)[0]
     with replaced(layer, cell=step):
         x_and_e = ops.concatenate([sequences, e], axis=-1)
-        return keras.layers.RNN.inner_loop(layer, x_and_e, initial_state, mask=mask, training=training)
+        return type(layer).inner_loop(layer, x_and_e, initial_state, mask=mask, training=training)
 
 
 class _Step:
@@ -149,22 +156,23 @@ class _Leaf:
     def __call__(self, x, states):
         output, new = self.cell(x, states, **self.options)
         handed_on = tree.flatten(new)
-        is_state = [state is output for state in handed_on]
-        if not any(is_state):
+        number = len(handed_on)
+        of_output = next((k for k, state in enumerate(handed_on) if state is output), number)
+        if of_output == number:
             handed_on.append(output)
         if self.step.e is None:
-            self.places = self._name(handed_on, any(is_state))
+            self.names = self._names(number, len(handed_on) - number)
+            self.places = [(self.path, n, s.shape[-1]) for n, s in zip(self.names, handed_on, strict=True) if n]
+            if any(len(s.shape) != 2 for s in handed_on):
+                raise ValueError(f"model has {self.path!r} with states other than (B, H), which is not supported.")
             return output, new
-        handed_on = [s + self.step.take(s.shape[-1]) for s in handed_on]
-        output = handed_on[is_state.index(True)] if any(is_state) else handed_on.pop()
-        return output, tree.pack_sequence_as(new, handed_on)
+        handed_on = [s + self.step.take(s.shape[-1]) if n else s for n, s in zip(self.names, handed_on, strict=True)]
+        return handed_on[of_output], tree.pack_sequence_as(new, handed_on[:number])
 
-    def _name(self, handed_on, output_is_state):
-        if any(len(s.shape) != 2 for s in handed_on):
-            raise ValueError(
-                f"model has {self.path!r}, whose states are not all (B, H): {[s.shape for s in handed_on]}."
-            )
-        number = len(handed_on) - (not output_is_state)
-        default = ("h", "c") if number <= 2 else ("h", *(f"state_{i}" for i in range(2, number + 1)))
-        names = list(getattr(self.cell, "state_names", default))[:number] + ["output"] * (not output_is_state)
-        return [(self.path, name, s.shape[-1]) for name, s in zip(names, handed_on, strict=True)]
+    def _names(self, number, extra):
+        """The names of the states: the cell's `state_names`, where None is a state not to report, or h and c."""
+        default = ("h", "c") if number <= 2 else ("h", *(f"state_{k}" for k in range(2, number + 1)))
+        names = [*getattr(self.cell, "state_names", default[:number])]
+        if len(names) != number:
+            raise ValueError(f"state_names of {self.path!r} must name its {number} states, got {names!r}.")
+        return names + ["output"] * extra

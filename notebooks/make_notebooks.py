@@ -10,6 +10,7 @@ or versions are stored beside them. A lesson that raises, writes to stderr or pa
 """
 
 import argparse
+import base64
 from collections import Counter
 import hashlib
 from pathlib import Path
@@ -24,6 +25,7 @@ from nbconvert.preprocessors import ClearOutputPreprocessor, TagRemovePreprocess
 import nbformat
 
 FOLDER = Path(__file__).resolve().parent
+PICTURES = FOLDER.parent / "docs" / "pictures"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 CHATTER = re.compile(r"WARNING:|Warning:|absl::|oneDNN|retracing")
 # Cells that print a verdict: nbval compares their output to the stored one.
@@ -92,8 +94,16 @@ def write(source, force=False):
         for output in cell.outputs:
             if output.get("name") == "stderr" or CHATTER.search(output.get("text", "")):
                 raise SystemExit(f"{source.name}, code cell {number} prints chatter:\n{output.text}")
+        cell.outputs = [output for output in cell.outputs if output.get("text", "-").strip()]  # a finished progress bar
     _store(notebook, path)
     return f"executed in {seconds:.0f} s"
+
+
+def pictures(notebook):
+    """The PNG pictures of the cells tagged `picture`, which the README shows, as bytes."""
+    cells = [cell for cell in notebook.cells if "picture" in cell.metadata.get("tags", [])]
+    found = [output.data["image/png"] for cell in cells for output in cell.outputs if "image/png" in output.get("data", {})]
+    return [base64.b64decode(picture) for picture in found]
 
 
 def workshop(folder):
@@ -121,6 +131,8 @@ def _code(notebook):
 def _store(notebook, path):
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
+    for picture in pictures(notebook):
+        (PICTURES / f"{path.stem}.png").write_bytes(picture)
 
 
 def main():

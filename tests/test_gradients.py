@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 B, T, D, H = 2, 3, 4, 5
+# Variables of TensorFlow, as Keras saves them, meet NumPy 2 with this.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 
 
@@ -20,7 +22,7 @@ def random_weights(model, seed=0, scale=0.6):
 
 def build(inputs, outputs, loss="mse", **options):
     model = random_weights(keras.Model(inputs, outputs))
-    model.compile("sgd", loss, **({"jit_compile": False} | options))
+    model.compile("sgd", loss, **({"jit_compile": not TENSORFLOW} | options))
     return model
 
 
@@ -211,7 +213,7 @@ def test_two_thousand_steps_follow_the_closed_form_down_to_1e_32_and_up_to_1e_32
 
 
 def test_sequences_of_other_lengths_need_no_new_model():
-    model = linear_model(3, 0.5, np.random.default_rng(0), jit_compile=False)
+    model = linear_model(3, 0.5, np.random.default_rng(0), jit_compile=not TENSORFLOW)
     for steps in (3, 6, 3):
         h = time_step_norms(model, *data(steps=steps))["r"]["h"]
         np.testing.assert_allclose(h, h[-1] * 0.5 ** np.arange(steps)[::-1], rtol=1e-5)
@@ -242,7 +244,7 @@ def test_layers_in_nested_and_subclassed_models_measure_as_in_a_flat_one():
     subclassed = Subclassed()
     subclassed(x)
     for model in (nested, subclassed):
-        model.compile("sgd", "mse", jit_compile=False)
+        model.compile("sgd", "mse", jit_compile=not TENSORFLOW)
         found = time_step_norms(model, x, y)
         assert list(found) == ["encoder/low", "decoder/top"]
         assert_close(found, flat(norms), rtol=1e-6)
@@ -317,36 +319,31 @@ def everything(model):
     # Python keeps what the functional API notes at each call (the last mask, say); what counts is what a layer holds.
     attributes = [sorted(vars(layer)) for layer in sublayers[1:]]
     losses = [len(layer._losses) for layer in sublayers]
-    return [keras.ops.convert_to_numpy(v) for v in variables], attributes, losses
+    return [keras.ops.convert_to_numpy(v.value) for v in variables], attributes, losses
 
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_model_optimizer_random_generators_and_states_stay_bit_identical(fails):
+def test_model_optimizer_random_generators_and_states_stay_bit_identical_also_when_the_call_fails():
     def make():
         keras.utils.set_random_seed(3)
         inputs = keras.Input(batch_shape=(B, T, D))
-        h = layers.GRU(H, stateful=True, return_sequences=True, dropout=0.4, activity_regularizer="l2")(inputs)
-        h = layers.BatchNormalization()(layers.Dropout(0.3)(h))
-        h = layers.Bidirectional(layers.LSTM(H, recurrent_dropout=0.2))(h)
-        model = build(inputs, layers.Dense(1)(h), metrics=["mae"], run_eagerly=fails)
-        model.optimizer = keras.optimizers.Adam(0.01)
-        model.compile(model.optimizer, "mse", jit_compile=False)
-        model.fit(x, y, batch_size=B, verbose=0)
+        options = {"return_sequences": True, "dropout": 0.4, "activity_regularizer": "l2"}
+        h = layers.BatchNormalization()(layers.Dropout(0.3)(layers.GRU(H, stateful=True, **options)(inputs)))
+        model = keras.Model(inputs, layers.Dense(1)(layers.SimpleRNN(6)(h)))
+        model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"], jit_compile=not TENSORFLOW)
+        model.fit(x, y, batch_size=B, verbose=0, shuffle=False)
+        model(x, training=True)  # leaves its activity loss in model.losses
         return model
 
     x, y = data()
     model, twin = make(), make()
     before = everything(model)
     for training in (False, True):
-        if fails:
-            with pytest.raises((ValueError, TypeError, Exception), match=r".+"):
-                time_step_norms(model, x, np.zeros((B, 7, 9), "float32"), training=training)
-        else:
-            time_step_norms(model, x, y, training=training)
+        time_step_norms(model, x, y, training=training)
+        with pytest.raises(Exception, match=r"[Ss]hape|[Dd]imension|broadcast"):
+            time_step_norms(model, x, np.zeros((B, 7, 9), "float32"), training=training)
     for ours, theirs in zip(before, everything(model), strict=True):
-        assert keras.tree.map_structure(np.array_equal, ours, theirs)
         np.testing.assert_equal(ours, theirs)
-    losses = [m.fit(x, y, batch_size=B, epochs=2, verbose=0).history["loss"] for m in (model, twin)]
+    losses = [m.fit(x, y, batch_size=B, verbose=0, shuffle=False).history["loss"] for m in (model, twin)]
     assert losses[0] == losses[1]
 
 
@@ -363,9 +360,9 @@ def test_result_is_deterministic_and_training_follows_the_dropout_mask():
 
 def test_compiling_again_with_another_loss_is_noticed():
     x, y = data()
-    model = linear_model(T, 0.9, np.random.default_rng(0), jit_compile=False)
+    model = linear_model(T, 0.9, np.random.default_rng(0), jit_compile=not TENSORFLOW)
     first = time_step_norms(model, x, y)["r"]["h"]
-    model.compile("sgd", lambda y, p: 3 * keras.ops.mean(keras.ops.square(y - p), axis=-1), jit_compile=False)
+    model.compile("sgd", lambda y, p: 3 * keras.ops.mean(keras.ops.square(y - p), axis=-1), jit_compile=not TENSORFLOW)
     np.testing.assert_allclose(time_step_norms(model, x, y)["r"]["h"], 3 * first, rtol=1e-5)
     model.set_weights([2 * w for w in model.get_weights()])
     assert np.abs(time_step_norms(model, x, y)["r"]["h"] / first).max() > 4  # not the old weights
@@ -373,7 +370,7 @@ def test_compiling_again_with_another_loss_is_noticed():
 
 def test_measured_model_is_freed_pickled_and_saved_as_any_other(tmp_path):
     x, y = data()
-    model = linear_model(T, 0.9, np.random.default_rng(0), jit_compile=False)
+    model = linear_model(T, 0.9, np.random.default_rng(0), jit_compile=not TENSORFLOW)
     norms = time_step_norms(model, x, y)
     model.save(tmp_path / "m.keras")
     for copy in (pickle.loads(pickle.dumps(model)), keras.saving.load_model(tmp_path / "m.keras")):
@@ -388,7 +385,7 @@ def test_measured_model_is_freed_pickled_and_saved_as_any_other(tmp_path):
 def test_nan_loss_is_reported_as_nan_with_a_warning():
     x, y = data()
     x[1, 1] = np.nan  # h_2 and h_3 of the second sequence are NaN
-    model = linear_model(T, 0.9, np.random.default_rng(0), jit_compile=False)
+    model = linear_model(T, 0.9, np.random.default_rng(0), jit_compile=not TENSORFLOW)
     with pytest.warns(RuntimeWarning, match=r"loss is nan.*r/h at 3 of 3 steps"):
         assert np.isnan(time_step_norms(model, x, y)["r"]["h"]).all()
 
@@ -526,10 +523,10 @@ def test_jacobian_leaves_the_random_generator_and_the_masks_of_a_cell_alone():
     cell = layers.LSTMCell(H, dropout=0.5, recurrent_dropout=0.5)
     cell.build((None, D))
     (x, *_), _ = data()
-    before = keras.ops.convert_to_numpy(cell.seed_generator.state)
+    before = keras.ops.convert_to_numpy(cell.seed_generator.state.value)
     J = state_jacobian(cell, x)
     np.testing.assert_array_equal(J, state_jacobian(cell, x))
-    np.testing.assert_array_equal(before, keras.ops.convert_to_numpy(cell.seed_generator.state))
+    np.testing.assert_array_equal(before, keras.ops.convert_to_numpy(cell.seed_generator.state.value))
     assert cell._dropout_mask is None
 
 

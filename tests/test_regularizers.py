@@ -102,7 +102,7 @@ def test_omega_teaches_a_shrinking_recurrence_to_keep_its_gradients():
         cell.cell.set_weights([W, 0.5 * U, b])
         model.fit(x, y, batch_size=B, epochs=40, verbose=0)
         omega[weight] = float(cell.omega)
-    assert omega[1.0] < 0.2 * omega[1e-9]  # at the start both are T (0.5 - 1)^2 = 1.5; got 1
+    assert omega[1.0] < 0.2 * omega[1e-9]  # at the start both are T (0.5 - 1)^2 = 1.5
 
 
 def test_the_wrapped_cell_computes_what_it_computes_alone():
@@ -115,6 +115,7 @@ def test_the_wrapped_cell_computes_what_it_computes_alone():
     assert float(keras.ops.max(keras.ops.abs(wrapped - alone))) < 1e-6
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # Keras' own
 def test_a_saved_model_loads_with_the_same_outputs_and_the_same_weight(tmp_path):
     model = net(OmegaCell(RNNCell(H), weight=0.3), sequences=True)
     x = np.random.default_rng(8).normal(size=(B, T, D)).astype("float32")

@@ -1,0 +1,517 @@
+# %% [markdown]
+# # 05 · Why does a plain RNN lose what came early?
+#
+# "The **iPhone** I bought yesterday is a … **mobile**." To choose the last word you need the second. A plain RNN
+# learns that, as long as the two are close; with more words between them it stops learning altogether. In this lesson
+# you turn that distance like a dial, look at the gradient that should have taught the network, and find out by what
+# factor it shrinks and why.
+#
+# **You will be able to**
+# - measure how the gradient of the loss spreads over time steps, in any Keras RNN, in one line;
+# - predict the factor by which it shrinks per step, from the recurrent matrix and the activation;
+# - say when "weights below 1 vanish, above 1 explode" is right, and when it is not;
+# - explain why a network that holds a bit safely cannot feel where the bit came from.
+#
+# **50 minutes** · before: [01](01_what_an_rnn_computes.ipynb), for the theory better also 04 ·
+# letters: [notation](../docs/notation.md)
+
+# %%
+from course import experiments, gradient_plots, plots, quiz, tasks
+from course.callbacks import GradientFlow
+from course.cells import RNNCell
+from course.exercises import lesson_05 as check
+from course.fresh import fresh
+from course.gradients import state_jacobian, time_step_norms
+import keras  # takes some ten seconds, once per lesson
+import numpy as np
+
+# %% [markdown]
+# ## 1 · A dial for distance
+#
+# `tasks.sentences` makes such sentences. The first word is one of four products; the word to come depends on it and on
+# nothing else; the `gap` words between them are drawn without regard to it. Guessing is right one time in four.
+
+# %%
+for gap in (5, 14):
+    x, y = tasks.sentences(
+        2, gap, np.random.default_rng(3)
+    )  # x (n, T, D) one-hot words, y (n,) one of four
+    print(f"gap {gap}:", *tasks.words(x, y), sep="\n   ")
+
+# %% [markdown]
+# We train plain RNNs on gaps from near to far, five seeds each, from two starts of the recurrent matrix $U$: Keras'
+# own, which is *orthogonal*, and the small *Gaussian* one that was common in 2013. Everything else is the same.
+#
+# **Predict, then run.** At which gap will the network begin to fail? Gradually, or all at once? Does the start matter?
+
+# %%
+settings = {"units": 32, "learning_rate": 3e-3, "updates": 400, "batch_size": 32}
+starts = {"orthogonal": "orthogonal", "Gaussian": keras.initializers.RandomNormal(stddev=0.1)}
+
+
+def build(gap, start):
+    """A compiled RNN for sentences with this gap, U drawn as `start` says."""
+    cell = RNNCell(settings["units"], recurrent_initializer=starts[start])
+    model = keras.Sequential(
+        [
+            keras.Input((gap + 1, len(tasks.VOCABULARY))),
+            keras.layers.RNN(cell, name="rnn"),
+            keras.layers.Dense(4),
+        ]
+    )
+    model.compile(
+        keras.optimizers.Adam(settings["learning_rate"]),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=True,  # one compiled training step; on a CPU Keras does not do so by itself
+    )
+    return model
+
+
+# %% [markdown]
+# `fresh` makes a model with new weights for a seed without compiling it again, `sweep` runs every setting with every
+# seed, and `success_rate` counts. *Solved* means more than 99 % of 1,000 new sentences right, which guessing cannot
+# reach.
+
+
+# %%
+def run(gap, start, seed):
+    """Train one RNN on new sentences all the time; return its accuracy on 1,000 others."""
+    model, rng = fresh(build, seed, gap=gap, start=start), np.random.default_rng(seed)
+    x, y = tasks.sentences(settings["updates"] * settings["batch_size"], gap, rng)
+    model.fit(x, y, batch_size=settings["batch_size"], verbose=0)
+    return {
+        "accuracy": model.evaluate(
+            *tasks.sentences(1000, gap, rng), batch_size=1000, verbose=0
+        )[1]
+    }
+
+
+grid = [{"start": "orthogonal", "gap": gap} for gap in (20, 50, 100)]
+grid += [{"start": "Gaussian", "gap": gap} for gap in (5, 10, 20)]
+runs = experiments.sweep(run, grid, seeds=range(5), n_jobs=1)
+runs["solved"] = runs.accuracy > 0.99
+solved = experiments.success_rate(runs, by=["start", "gap"], solved="solved")
+
+# %%
+ax = plots.rates(
+    solved, "gap", "start", xscale="log", xlabel="gap between the word and what it decides"
+)
+ax.set_xticks([5, 10, 20, 50, 100], ["5", "10", "20", "50", "100"], minor=False)
+ax.set_title("Near dependencies are learned, far ones are not")
+plots.show(ax)
+print(
+    runs.groupby(["start", "gap"]).accuracy.apply(
+        lambda a: " ".join(f"{v:.2f}" for v in sorted(a))
+    )
+)
+
+# %% [markdown]
+# **What to notice.** The fall is steep: a network either solves the task or stays at chance, an accuracy of 0.25, and
+# at gap 100 every one stays there (claims C08, C10). But *where* it fails depends on the start: with the Gaussian one
+# the end comes at a fifth of the distance. So "an RNN cannot look back more than ten steps" is not a law. It is a
+# property of a matrix. The bars are intervals for five seeds; they are wide, and that is the honest width.
+
+# %% [markdown]
+# ## 2 · Look at the gradient
+#
+# What reaches the first word? The network learns from $dL/dh_t$: how the loss would change if the state after step $t$
+# were a little different, through everything that follows. `time_step_norms` measures its size at every step, in
+# one backward pass, in any compiled Keras model:
+#
+# $$\left\lVert \frac{dL}{dh_t} \right\rVert = \sqrt{\sum_{\text{batch, units}} \left(\frac{dL}{dh_{t}}\right)^2}$$
+
+# %%
+x, y = tasks.sentences(32, 20, np.random.default_rng(0))
+at_start = {}
+for start in starts:
+    model = fresh(build, seed=0, gap=20, start=start)
+    at_start[start] = time_step_norms(model, x, y)["rnn"]["h"]  # (T,)
+    print(
+        f"{start:10}  at the last step {at_start[start][-1]:.2f}, at the first {at_start[start][0]:.0e}"
+    )
+
+ax = gradient_plots.norm_by_distance(at_start)
+ax.set_title("Before training: the gradient shrinks by a factor a step")
+plots.show(ax)
+
+# %% [markdown]
+# Straight lines on a log axis: the same factor at every step. With the Gaussian start so little is left at the first
+# word that the network has nothing to learn from. `GradientFlow` is a callback that measures the same after every
+# epoch of a `fit`, so we can watch what training makes of it.
+
+
+# %%
+def watch(start, seed, gap=20, epochs=10):
+    """Train as above, in `epochs` parts; return the norms (epochs + 1, T) and the accuracies."""
+    model, rng = fresh(build, seed, gap=gap, start=start), np.random.default_rng(seed)
+    flow = GradientFlow(*tasks.sentences(32, gap, rng))
+    data = tasks.sentences(settings["updates"] * settings["batch_size"] // epochs, gap, rng)
+    history = model.fit(
+        *data, batch_size=settings["batch_size"], epochs=epochs, callbacks=[flow], verbose=0
+    )
+    return flow.history["rnn"]["h"], history.history["accuracy"]
+
+
+watched = {start: watch(start, seed=0) for start in starts}
+
+# %% tags=["picture"]
+figure, panels = plots.plt.subplots(1, 2, figsize=(9.5, 3.6), sharey=True)
+for ax, (start, (norms, accuracy)) in zip(panels, watched.items(), strict=True):
+    gradient_plots.gradient_heatmap(norms, ax)
+    ax.set_title(f"{start}: ends at accuracy {accuracy[-1]:.2f}")
+plots.show(panels)
+
+# %% [markdown]
+# **What to notice.** Read a row from right to left: that is the way the gradient travels. Left, some of it arrives at
+# step 1 from the start, and within a few epochs the network has learned; then the gradient gets small everywhere,
+# because the loss is small. Right, the left half of the picture stays dark: the first word gets no share in any update
+# (C18). The gradient *as a whole* has not vanished, look at the right edge; it is busy with words that tell nothing.
+
+# %% [markdown]
+# ## 3 · A product of Jacobians
+#
+# From one state to the one before, the chain rule gives
+#
+# $$\frac{dL}{dh_{t-1}} = \frac{dL}{dh_t} J_t, \qquad
+# J_t = \frac{\partial h_t}{\partial h_{t-1}} = \mathrm{diag}\left(1 - h_t^2\right) U^\top$$
+#
+# and over a distance the product of all the Jacobians between. (With a loss at the last step only, as here, nothing
+# else is added.) Two things can shrink it: the matrix $U$, and the slope of tanh, $1 - h_t^2 \le 1$.
+#
+# Take $U = \rho\, Q$ with $Q$ orthogonal: it turns a vector and stretches it by exactly $\rho$. Without tanh, the norm
+# at distance $k$ must be $\rho^k$ times the norm at the end. We set the activation to linear, then to tanh.
+
+# %%
+T, H = 60, 32
+rng = np.random.default_rng(0)
+x_noise, y_noise = (
+    rng.normal(size=(16, T, 1)).astype("float32"),
+    rng.normal(size=(16, 1)).astype("float32"),
+)
+
+
+def build_on_noise(activation):
+    """A compiled RNN that reads noise, with this activation."""
+    layer = keras.layers.RNN(RNNCell(H, activation=activation), name="rnn")
+    model = keras.Sequential([keras.Input((T, 1)), layer, keras.layers.Dense(1)])
+    model.compile("sgd", "mse", jit_compile=True)
+    return model
+
+
+def norms_at(activation, U, seed=0):
+    """‖dL/dh_t‖ (T,) of an RNN with this activation and this recurrent matrix (H, H)."""
+    model = fresh(build_on_noise, seed, activation=activation)
+    model.layers[0].cell.recurrent_kernel.assign(U)
+    return time_step_norms(model, x_noise, y_noise)["rnn"]["h"]
+
+
+# %%
+Q, _ = np.linalg.qr(rng.normal(size=(H, H)))
+radii = {f"ρ = {rho}": rho for rho in (0.5, 0.9, 1.0, 1.1)}
+figure, panels = plots.plt.subplots(1, 2, figsize=(9.5, 4), sharey=True)
+for ax, (activation, title) in zip(
+    panels, {"linear": "exactly ρ per step", "tanh": "less than ρ"}.items(), strict=True
+):
+    found = {name: norms_at(activation, rho * Q) for name, rho in radii.items()}
+    gradient_plots.norm_by_distance(found, ax, predicted=radii)
+    ax.set(title=f"{activation}: {title}", ylim=(1e-20, 1e9))
+plots.show(panels)
+
+# %% [markdown]
+# **What to notice.** Without tanh the dotted prediction lies on the measurement: below 1 the gradient vanishes, above 1
+# it explodes, at 1 it stays. With tanh every line is steeper. At $\rho = 1$ it vanishes, and even at $\rho = 1.1$: the
+# slope of tanh takes away more than the matrix adds.
+#
+# How much it takes away can be seen in the singular values of $J_t$, the factors by which it can stretch or shrink a
+# vector.
+
+# %%
+model = fresh(build_on_noise, seed=0, activation="tanh")
+model.layers[0].cell.recurrent_kernel.assign(1.1 * Q)
+J = state_jacobian(model.layers[0], x_noise[0])  # (T, H, H)
+ax = gradient_plots.jacobian_spectrum(J, ylim=(0, 1.25))
+ax.set_title("tanh with ρ = 1.1: few directions are stretched, most shrink")
+plots.show(ax)
+
+# %% [markdown]
+# ### Exercise 1 · How far does it reach?
+# With the sigmoid the slope is at most 1/4, so $\lVert J_t \rVert \le \frac{1}{4} \lVert U \rVert$, with
+# $\lVert U \rVert$ the largest singular value. After how many steps is the gradient *certainly* below `epsilon` times
+# its value at the end? Return the smallest such whole number, or `None` if the bound promises nothing.
+
+
+# %% tags=["exercise"]
+def certain_distance(norm_of_U, epsilon, largest_slope=0.25):
+    """Return the smallest k with (largest_slope · norm_of_U)^k < epsilon, or None."""
+    ...
+
+
+# %% tags=["check"]
+check.certain_distance(certain_distance)
+
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+def certain_distance(norm_of_U, epsilon, largest_slope=0.25):
+    factor = largest_slope * norm_of_U
+    if factor >= 1:
+        return None
+    k = 0
+    while factor**k >= epsilon:
+        k += 1
+    return k
+
+
+check.certain_distance(certain_distance)
+
+# %% [markdown]
+# ## 4 · "Below 1 it vanishes, above 1 it explodes"
+#
+# You will read that sentence in many places (C19). For a single linear unit it is exact. For a matrix you have to ask:
+# *what* is below 1? There are two candidates, and they can be far apart.
+#
+# - The **spectral radius** $\rho$, the largest eigenvalue by absolute value, rules the long run: $\lVert U^k \rVert$
+#   grows or falls like $\rho^k$ in the end.
+# - The **largest singular value** $\lVert U \rVert$ rules a single step, and bounds the rest:
+#   $\lVert U^k \rVert \le \lVert U \rVert^k$.
+#
+# For an orthogonal or symmetric matrix times a number they agree. Otherwise $U$ is *non-normal*, and between the first
+# step and the long run anything can happen.
+#
+# **Predict, then run.** Both eigenvalues of $\begin{pmatrix}0.9 & 4\\ 0 & 0.9\end{pmatrix}$ are 0.9. Does a gradient
+# that passes through it 60 times shrink at every step?
+
+# %%
+non_normal, normal = np.array([[0.9, 4.0], [0.0, 0.9]]), 0.9 * np.eye(2)
+k = np.arange(61)
+
+
+def power_norms(U):
+    """‖U^k‖ for k = 0 … 60: by how much k linear steps can stretch a vector."""
+    return np.array([np.linalg.norm(np.linalg.matrix_power(U, n), 2) for n in k])
+
+
+growth = {
+    "non-normal, ρ = 0.9": power_norms(non_normal),
+    "normal, ρ = 0.9": power_norms(normal),
+}
+ax = plots.lines(
+    k, growth, yscale="log", xlabel="number of steps k", ylabel=r"$\Vert U^k \Vert$"
+)
+ax.set_title("The same eigenvalues: one falls at once, one explodes first")
+plots.level(ax, 1.0, "keeps the length")
+peak = growth["non-normal, ρ = 0.9"].max()
+back = int(np.flatnonzero(growth["non-normal, ρ = 0.9"] > 1)[-1])
+plots.show(
+    ax,
+    alt=f"Norm of the matrix power against k, log scale. The normal matrix falls in a straight line. The non-normal one "
+    f"rises to {peak:.0f} first and is above 1 until step {back}; then it falls with the same slope.",
+)
+print(f"‖U‖ = {np.linalg.norm(non_normal, 2):.1f}, peak {peak:.1f}, above 1 for {back} steps")
+
+# %% [markdown]
+# So for a linear RNN, $\rho < 1$ means that the gradient vanishes *in the end*. For tanh or sigmoid with slope at most
+# $\gamma$ (1 and 1/4) Pascanu and others proved what is left of the rule:
+#
+# - largest singular value **below** $1/\gamma$: the gradient vanishes, for certain (*sufficient*);
+# - to explode, it has to be **above** $1/\gamma$ (*necessary*), and that promises nothing.
+#
+# Here are both sides, for random matrices with a given spectral radius:
+
+# %%
+G = rng.normal(size=(H, H))
+G /= np.abs(np.linalg.eigvals(G)).max()  # spectral radius 1
+tried = {
+    ("tanh", 1.1, "G"): 1.1 * G,
+    ("tanh", 2.0, "Q"): 2.0 * Q,
+    ("sigmoid", 1.5, "Q"): 1.5 * Q,
+}
+tried |= {("sigmoid", 3.9, "Q"): 3.9 * Q, ("sigmoid", 1.5, "G"): 1.5 * G}
+print(f"{'activation':11}{'ρ':>5}{'‖U‖':>6}   factor per step")
+for (activation, rho, _), U in tried.items():
+    norms = norms_at(activation, U)
+    reached = np.flatnonzero(norms > 1e-30)[0]  # float32 ends at about 1e-38
+    factor = (norms[reached] / norms[-1]) ** (1 / (T - 1 - reached))
+    verdict = "vanishes" if factor < 1 else "explodes"
+    print(f"{activation:11}{rho:5}{np.linalg.norm(U, 2):6.1f}   {factor:.2f}  {verdict}")
+
+# %% [markdown]
+# **What to notice.** "Above 1 explodes" fails for tanh at $\rho = 1.1$ and for the sigmoid at every $\rho$ here. A
+# sigmoid RNN needs weights four times as large before its gradient even *can* explode, and vanishes long before that.
+#
+# ### Exercise 2 · A matrix that deceives
+# Make a $2 \times 2$ matrix whose eigenvalues are both at most 0.5 in absolute value, and which all the same stretches
+# some vector at least tenfold over *three* steps: $\lVert U^3 \rVert \ge 10$.
+
+# %% tags=["exercise"]
+deceiver = ...
+
+# %% tags=["check"]
+check.deceiver(deceiver)
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+deceiver = np.array([[0.5, 20.0], [0.0, 0.5]])
+check.deceiver(deceiver)
+
+# %% [markdown]
+# ## 5 · Holding a bit, and feeling where it came from
+#
+# Could one choose the weights so that the network remembers? In 1994 Bengio, Simard and Frasconi looked at the smallest
+# case: one unit that has to hold one bit, its sign, for 100 steps, while noise comes in:
+#
+# $$h_t = \tanh(w\, h_{t-1} + n_t), \qquad \frac{\partial h_t}{\partial h_{t-1}} = w\,(1 - h_t^2)$$
+#
+# With $w > 1$ the unit has two states in which it likes to rest, one positive, one negative.
+#
+# **Predict, then run.** For which $w$ does it hold the bit? And what does the gradient do there?
+
+
+# %%
+def latch(w, seed, T=100, runs=500, noise=0.2):
+    """Return the share of runs that still have the sign they began with, and the typical factor per step."""
+    rng = np.random.default_rng(seed)
+    h = bit = rng.choice([-1.0, 1.0], runs)
+    log_product = np.zeros(runs)
+    for _ in range(T):
+        h = np.tanh(w * h + rng.normal(0, noise, runs))
+        log_product += np.log(np.abs(w * (1 - h**2)))
+    return np.mean(np.sign(h) == bit), np.exp(np.median(log_product) / T)
+
+
+w = np.array([0.5, 0.75, 1.0, 1.1, 1.25, 1.4, 1.5, 1.75, 2.0, 2.5])
+latched = np.array([[latch(value, seed) for value in w] for seed in range(5)])  # (seeds, w, 2)
+
+# %%
+kept, factor = latched[:, :, 0], latched[:, :, 1]
+curves = {
+    "share of bits kept over 100 steps": kept,
+    "gradient: typical factor per step": factor,
+}
+ax = plots.lines(w, curves, xlabel="recurrent weight w", ylim=(0, 1.3))
+ax.set_title("Where the bit is safe, the gradient is gone")
+ax.legend(loc="upper left", ncols=2)
+plots.level(ax, 0.5, "guessing the bit")
+safe = kept.min(axis=0) > 0.98
+plots.show(
+    ax,
+    alt=f"Against the recurrent weight: the share of bits kept is at one half up to w = 1, then rises to 1 at "
+    f"w = {w[safe][0]}. The gradient's factor per step is largest near w = 1, {factor.max():.2f}, and falls to "
+    f"{factor[:, safe].max():.2f} where the bit is first safe and {factor[:, -1].max():.2f} at w = {w[-1]}.",
+)
+print(
+    f"safe from w = {w[safe][0]}; the factor there is {factor[:, safe].max():.2f}, over 100 steps",
+    end=" ",
+)
+print(f"{factor[:, safe].max() ** 100:.0e}")
+
+# %% [markdown]
+# **What to notice.** The two curves cross and never are high together. To be safe from noise, the unit must push small
+# disturbances back; a small change of the bit's origin *is* a small disturbance. So the derivative is small exactly
+# where the memory is good. That is the trade-off of 1994: what is stored robustly cannot be learned by gradient. The
+# LSTM of lesson 08 gets around it by storing in a different way, by adding.
+
+# %% [markdown]
+# ### Exercise 3 · On your own model, in three lines
+# Write a function that takes any compiled Keras model with one recurrent layer, and a batch, and returns what share of
+# the gradient reaches the first step: $\lVert dL/dh_1 \rVert \,/\, \lVert dL/dh_T \rVert$.
+
+
+# %% tags=["exercise"]
+def share_that_arrives(model, x, y):
+    """Return the norm at the first step divided by the norm at the last."""
+    ...
+
+
+# %% tags=["check"]
+check.share_that_arrives(share_that_arrives)
+
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+def share_that_arrives(model, x, y):
+    norms = time_step_norms(model, x, y)
+    (layer,) = norms.values()
+    return layer["h"][0] / layer["h"][-1]
+
+
+check.share_that_arrives(share_that_arrives)
+
+# %% [markdown]
+# ## Measured
+#
+# What this lesson claims, over five seeds: new networks, new matrices, new noise.
+
+
+# %%
+def factors(seed):
+    """The factor per step with linear units at ρ = 0.9 and with tanh at ρ = 1.1, for a new orthogonal Q."""
+    Q, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(H, H)))
+    found = (norms_at("linear", 0.9 * Q, seed), norms_at("tanh", 1.1 * Q, seed))
+    return [(norms[0] / norms[-1]) ** (1 / (T - 1)) for norms in found]
+
+
+def first_over_last(start, seed):
+    """‖dL/dh_1‖ / ‖dL/dh_T‖ before training, gap 20."""
+    norms = time_step_norms(fresh(build, seed, gap=20, start=start), x, y)["rnn"]["h"]
+    return norms[0] / norms[-1]
+
+
+x, y = tasks.sentences(32, 20, np.random.default_rng(0))
+linear_factors, tanh_factors = np.transpose([factors(seed) for seed in range(5)])
+shares = {start: [first_over_last(start, seed) for seed in range(5)] for start in starts}
+
+# %%
+# NBVAL_CHECK_OUTPUT
+rate = solved.set_index(["start", "gap"]).rate
+verdicts = {
+    "C08 near is learned: Gaussian start at gap 5, orthogonal at 20": rate["Gaussian", 5]
+    == rate["orthogonal", 20]
+    == 1,
+    "C08 far is not: Gaussian start at gap 20, orthogonal at 100": rate["Gaussian", 20]
+    == rate["orthogonal", 100]
+    == 0,
+    "C10 at gap 100 every network is at chance": runs.accuracy[runs.gap == 100]
+    .between(0.2, 0.3)
+    .all(),
+    "C18 before training the first step gets below 1e-4 of the last": max(shares["Gaussian"])
+    < 1e-4,
+    "C18 the orthogonal start brings over 100 times as much": min(shares["orthogonal"])
+    > 100 * max(shares["Gaussian"]),
+    "C19 a linear orthogonal U gives exactly ρ per step": np.allclose(
+        linear_factors, 0.9, atol=1e-3
+    ),
+    "C19 tanh vanishes even at ρ = 1.1": max(tanh_factors) < 0.97,
+    "C25 a non-normal matrix with ρ = 0.9 grows over tenfold first": growth[
+        "non-normal, ρ = 0.9"
+    ].max()
+    > 10,
+    "a bit is safe only where the gradient's factor is below 0.5": bool(
+        (factor[kept > 0.98] < 0.5).all()
+    ),
+    "and where the factor is above 0.7 it is lost": bool((kept[factor > 0.7] < 0.6).all()),
+}
+for claim, holds in verdicts.items():
+    print("holds " if holds else "FAILS ", claim)
+assert all(verdicts.values())
+
+# %% [markdown]
+# ## Quiz
+
+# %%
+quiz.show("quizzes/05_why_it_forgets.json")
+
+# %% [markdown]
+# ## Three things to take away
+#
+# 1. The gradient at distance $k$ is a product of $k$ Jacobians. It shrinks by about the same factor at every step; the
+#    near part of the gradient stays, the far part does not.
+# 2. The factor comes from two places: the recurrent matrix, and the slope of the activation. For tanh even a matrix that
+#    stretches can vanish. Singular values below 1 are certain to; above 1 nothing is certain.
+# 3. A plain RNN that holds a bit safely pushes small changes away, and with them the gradient. Remembering and learning
+#    to remember pull in opposite directions.
+#
+# **Next:** 06 · Why does training suddenly blow up, and what stops it?
+#
+# **References.** S. Hochreiter, *Untersuchungen zu dynamischen neuronalen Netzen*, diploma thesis, TU München (1991).
+# Y. Bengio, P. Simard and P. Frasconi, *Learning long-term dependencies with gradient descent is difficult*, IEEE
+# Transactions on Neural Networks 5 (1994). R. Pascanu, T. Mikolov and Y. Bengio, *On the difficulty of training
+# recurrent neural networks*, ICML (2013), for the sufficient and the necessary condition.

@@ -1,0 +1,115 @@
+"""What counts as changed code, and what does not."""
+
+import functools
+import os
+import subprocess
+import sys
+import threading
+import types
+
+from course import fingerprint as module
+from course.fingerprint import fingerprint
+import pytest
+
+
+def defined(code, **names):
+    """Return the function `f` that `code` defines, as a notebook cell would."""
+    space = {"__name__": "__main__", **names}
+    exec(compile(code, "<cell>", "exec"), space)
+    return space["f"]
+
+
+BASE = "K = 2\ndef g(x):\n    return K * x\ndef f(x):\n    return g(x) + 1\n"
+
+
+@pytest.mark.parametrize(
+    "same", [BASE, "\n\n# moved\n" + BASE, BASE.replace("K * x", "K  *  x  # why"), BASE + "M = 3\n"]
+)
+def test_comments_places_and_unused_names_do_not_count(same):
+    assert fingerprint(defined(same)) == fingerprint(defined(BASE))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("K = 2", "K = 3"),
+        ("K * x", "K + x"),
+        ("+ 1", "+ 1.0"),
+        ("def f(x)", "def f(x, y=1)"),
+        ("return g(x) + 1", "return [g(y) for y in [x]][0] + 1"),
+        ("return g(x) + 1", "return g(x) + 1 if x in {'a'} else 1"),
+        ("def g(x):\n    return K * x", "class g(int):\n    pass"),
+        ("def g(x):\n    return K * x", "from math import sqrt as g"),
+    ],
+)
+def test_a_change_in_the_code_or_in_what_it_uses_counts(old, new):
+    assert old in BASE
+    assert fingerprint(defined(BASE.replace(old, new))) != fingerprint(defined(BASE))
+
+
+def test_closures_defaults_partials_methods_and_instances_count_with_their_values():
+    def adder(n):
+        return lambda x: x + n
+
+    class Adder:
+        def __init__(self, n):
+            self.n = n
+
+        def __call__(self, x):
+            return x + self.n
+
+    def pair(make):
+        return fingerprint(make(1)), fingerprint(make(1)), fingerprint(make(2))
+
+    for make in (
+        adder,
+        Adder,
+        lambda n: Adder(n).__call__,
+        lambda n: functools.partial(adder, n),
+        lambda n: {"n": [n]},
+    ):
+        one, again, two = pair(make)
+        assert one == again != two
+
+
+def test_your_own_modules_count_with_their_content_and_installed_ones_by_name(monkeypatch):
+    own = types.ModuleType("own")
+    own.__file__ = os.path.abspath("own.py")
+    exec("RATE = 1\ndef step(x):\n    return x * RATE", vars(own))
+    monkeypatch.setitem(sys.modules, "own", own)
+    f = defined("def f(x):\n    return own.step(x)", own=own)
+    before = fingerprint(f)
+    own.RATE = 2
+    assert fingerprint(f) != before
+    installed = types.ModuleType("threading")
+    installed.__file__ = threading.__file__
+    assert fingerprint(installed) == fingerprint(threading)
+
+
+def test_recursion_ends():
+    assert fingerprint(defined("def f(n):\n    return n and f(n - 1)")) != fingerprint(defined(BASE))
+
+
+def test_the_same_in_another_process_with_other_hashes():
+    code = f"from course.fingerprint import fingerprint as p; s = {{}}; exec({BASE!r}, s)\n"
+    code += "print(p((s['f'], {'b', 'a', 'c'}, lambda x: x in {'u', 'v', 'w'})))"
+    path = os.path.dirname(os.path.dirname(module.__file__))
+    prints = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(prints) == 1
+
+
+@pytest.mark.parametrize(
+    "thing", [threading.Lock(), {"lock": threading.Lock()}, defined("def f():\n    L", L=threading.Lock())]
+)
+def test_what_has_no_content_to_compare_is_named(thing):
+    with pytest.raises(TypeError, match=r"results cannot be stored by the content of <unlocked _thread.lock"):
+        fingerprint(thing)

@@ -1,0 +1,51 @@
+"""The README is true: its six lines run on a stranger's model, its links lead somewhere, its picture is the lesson's."""
+
+from pathlib import Path
+import re
+import sys
+
+import keras
+import nbformat
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+sys.path.insert(0, str(ROOT / "notebooks"))
+import make_notebooks  # noqa: E402
+
+
+@pytest.mark.parametrize("layer", [keras.layers.LSTM(5), keras.layers.Bidirectional(keras.layers.GRU(3))])
+def test_the_lines_for_your_own_model_run(layer, capsys):
+    (lines,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    rng = np.random.default_rng(0)
+    model = keras.Sequential([keras.Input((7, 2)), layer, keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    names = {"model": model, "x": rng.normal(size=(64, 7, 2)).astype("float32"), "y": rng.normal(size=(64, 1))}
+    exec(lines, names)
+    assert len(names["history"].history["grad_norm/global"]) == 3
+    frame = names["flow"].to_frame()
+    assert set(frame.columns) == {"epoch", "layer", "state", "step", "norm"}
+    assert frame.norm.gt(0).any()
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_the_picture_is_the_one_in_the_lesson():
+    for picture in (ROOT / "docs" / "pictures").glob("*.png"):
+        notebook = nbformat.read(ROOT / "notebooks" / f"{picture.stem}.ipynb", as_version=4)
+        assert make_notebooks.pictures(notebook) == [picture.read_bytes()]
+
+
+def test_every_lesson_that_exists_is_linked_and_no_other():
+    linked = set(re.findall(r"\(notebooks/([^)]+)\.ipynb\)", README))
+    assert linked == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+
+
+def test_every_make_target_the_readme_names_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"`?make ([a-z]+)", README):
+        assert re.search(rf"^{target}:", makefile, re.M), target
