@@ -5,6 +5,7 @@ As in `plots`: `ax=None` in, `ax` out. Each says in its alternative text what it
 
 from course import plots
 from matplotlib.colors import LogNorm
+from matplotlib.ticker import MaxNLocator
 import numpy as np
 
 
@@ -38,14 +39,16 @@ def norm_by_distance(norms, ax=None, predicted=None, fit=True, **labels):
     if predicted:
         ax.plot([], [], color="black", linestyle=":", linewidth=1.1, label="predicted")
     ax.legend(fontsize=9)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return plots.describe(ax, "Gradient norm against distance to the last step, log scale. " + "; ".join(said) + ".")
 
 
-def gradient_heatmap(norms, ax=None, epochs=None, **labels):
+def gradient_heatmap(norms, ax=None, epochs=None, limits=None, **labels):
     """Draw gradient norms (epochs, T) as a heat map: epochs down, time steps across, log colour.
 
     Zeros and values that are not finite have no logarithm: they are drawn in grey.
     epochs: the number of the first row, or of every row; 0, 1, 2 … by default.
+    limits: (lowest, highest) norm of the colour scale, for maps to be compared; by default those of `norms`.
     """
     norms = np.asarray(norms, dtype=float)
     if norms.ndim != 2 or not norms.size:
@@ -55,6 +58,7 @@ def gradient_heatmap(norms, ax=None, epochs=None, **labels):
     shown = np.ma.masked_where(~drawable, norms)
     high = shown.max() if drawable.any() else 1.0
     low = max(shown.min(), high * 1e-12) if drawable.any() else 0.1
+    low, high = limits or (low, high)
     E, T = norms.shape
     start = 0 if epochs is None else np.ravel(epochs)[0]
     extent = (0.5, T + 0.5, start + E - 0.5, start - 0.5)

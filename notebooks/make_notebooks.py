@@ -94,7 +94,9 @@ def write(source, force=False):
         for output in cell.outputs:
             if output.get("name") == "stderr" or CHATTER.search(output.get("text", "")):
                 raise SystemExit(f"{source.name}, code cell {number} prints chatter:\n{output.text}")
-        cell.outputs = [output for output in cell.outputs if output.get("text", "-").strip()]  # a finished progress bar
+        cell.outputs = [
+            output for output in cell.outputs if output.get("text", "-").strip()
+        ]  # a finished progress bar
     _store(notebook, path)
     return f"executed in {seconds:.0f} s"
 
@@ -102,7 +104,9 @@ def write(source, force=False):
 def pictures(notebook):
     """The PNG pictures of the cells tagged `picture`, which the README shows, as bytes."""
     cells = [cell for cell in notebook.cells if "picture" in cell.metadata.get("tags", [])]
-    found = [output.data["image/png"] for cell in cells for output in cell.outputs if "image/png" in output.get("data", {})]
+    found = [
+        output.data["image/png"] for cell in cells for output in cell.outputs if "image/png" in output.get("data", {})
+    ]
     return [base64.b64decode(picture) for picture in found]
 
 

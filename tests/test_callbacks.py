@@ -2,6 +2,7 @@ import csv
 import os
 import pickle
 import sys
+import warnings
 
 from course.callbacks import GradientFlow, GradientNorms
 from course.gradients import time_step_norms
@@ -77,31 +78,29 @@ def test_logs_hold_mean_and_maximum_over_all_steps_of_each_epoch(options):
 
 
 def test_norms_are_those_before_clipping_and_the_shares_count_steps_above_a_threshold():
-    model = make(keras.optimizers.SGD(0.1, global_clipnorm=1.5))
-    norms = sgd_by_hand(model, clip=1.5)[0][:, -1]
+    model = make(keras.optimizers.SGD(0.1, global_clipnorm=3.0))
+    norms = sgd_by_hand(model, clip=3.0)[0][:, -1]
     low, high = np.sort(norms)[[1, 4]] + 1e-3
     logs = fit(model, GradientNorms([low, high]), GradientNorms(thresholds=float(high)))
     np.testing.assert_allclose(logs["grad_norm_max/global"][0], norms.max(), rtol=1e-5)
-    assert norms.max() > 1.5 > norms.min()
-    np.testing.assert_allclose(logs["grad_clipped"][0], np.mean(norms > 1.5), rtol=1e-6)
+    assert norms.max() > 3.0 > norms.min()
+    np.testing.assert_allclose(logs["grad_clipped"][0], np.mean(norms > 3.0), rtol=1e-6)
     np.testing.assert_allclose(logs[f"grad_norm_above/{low:g}"][0], 4 / 6, rtol=1e-6)
     np.testing.assert_allclose(logs[f"grad_norm_above/{high:g}"][0], 1 / 6, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("kind", "limit"), [("clipnorm", 0.9), ("clipvalue", 0.5)])
-def test_clipping_per_weight_and_per_value_is_counted_too(kind, limit):
+@pytest.mark.parametrize(("kind", "size"), [("clipnorm", np.linalg.norm), ("clipvalue", lambda g: np.abs(g).max())])
+def test_clipping_per_weight_and_per_value_is_counted_too(kind, size):
+    probe, sizes = make(keras.optimizers.SGD(1.0)), []
+    before = probe.get_weights()
+    for start in range(0, len(X), B):
+        probe.set_weights(before)
+        probe.train_on_batch(X[start : start + B], Y[start : start + B])
+        sizes.append(max(size(b - a) for b, a in zip(before, probe.get_weights(), strict=True)))
+    limit = float(np.sort(sizes)[1:3].mean())
     model = make(keras.optimizers.SGD(1e-6, **{kind: limit}))  # so slow that all steps have the first weights
     logs = fit(model, GradientNorms())
-    touched = []
-    for k in range(6):
-        probe = make(keras.optimizers.SGD(1.0))
-        before = probe.get_weights()
-        probe.train_on_batch(X[k * B : (k + 1) * B], Y[k * B : (k + 1) * B])
-        g = [b - a for b, a in zip(before, probe.get_weights(), strict=True)]
-        sizes = [np.linalg.norm(w) if kind == "clipnorm" else np.abs(w).max() for w in g]
-        touched.append(max(sizes) > limit)
-    assert 0 < sum(touched) < 6
-    np.testing.assert_allclose(logs["grad_clipped"][0], np.mean(touched), rtol=1e-6)
+    np.testing.assert_allclose(logs["grad_clipped"][0], 4 / 6, rtol=1e-6)
 
 
 def test_accumulated_gradients_are_recorded_per_batch_and_counted_per_update():
@@ -145,11 +144,8 @@ def test_rows_of_a_word_that_occurs_twice_are_summed_and_no_gradient_counts_as_z
     d = 2 * (E[x].reshape(2, -1) @ V + v - y) / 2
     g = np.zeros_like(E)
     np.add.at(g, x, (d @ V.T).reshape(2, 3, 2))
-    ignored = "ignore:Gradients do not exist"
-    with pytest.warns() if False else pytest.MonkeyPatch.context():
-        import warnings
-
-        warnings.filterwarnings(ignored)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Gradients do not exist")
         logs = model.fit(x, y, batch_size=2, verbose=0, callbacks=[GradientNorms()]).history
     np.testing.assert_allclose(logs["grad_norm/m/e/embeddings"], np.linalg.norm(g), rtol=1e-5)
     assert logs["grad_norm/m/u/w"] == [0.0]
@@ -161,14 +157,20 @@ def test_training_with_it_gives_the_same_weights_and_optimizer_as_without():
     fit(without, epochs=2)
     for ours, theirs in zip(with_it.get_weights(), without.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
-    assert [v.path for v in with_it.optimizer.variables] == [v.path for v in without.optimizer.variables]
+    for ours, theirs in zip(with_it.optimizer.variables, without.optimizer.variables, strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_second_fit_neither_compiles_again_nor_is_fooled_by_another_compile_or_threshold():
-    model, traces = make(), []
-    step = model.train_step
-    vars(model)["train_step"] = lambda *data: traces.append(1) or step(*data)
-    model.train_function = None
+    traces = []
+
+    class Counting(keras.Sequential):
+        def train_step(self, *data):
+            traces.append(1)
+            return super().train_step(*data)
+
+    model = Counting([keras.Input((T, D)), layers.SimpleRNN(H), layers.Dense(1)])
+    model.compile("sgd", "mse", jit_compile=not TENSORFLOW)
     first = fit(model, GradientNorms())
     number = len(traces)
     second = fit(model, GradientNorms())
@@ -176,10 +178,11 @@ def test_second_fit_neither_compiles_again_nor_is_fooled_by_another_compile_or_t
     assert first["grad_norm/global"] != second["grad_norm/global"]
     assert "grad_norm/global" not in fit(model)
     assert "grad_norm_above/3" in fit(model, GradientNorms(3))
-    model.compile(keras.optimizers.SGD(0.0), lambda y, p: 1e3 * keras.ops.mean(keras.ops.square(y - p)))
-    zoomed, again = fit(model, GradientNorms()), fit(model, GradientNorms(), batch_size=2 * B)
-    assert zoomed["grad_norm/global"][0] > 100 * again["grad_norm/global"][0] / 1e3
-    assert zoomed["grad_norm/global"] != again["grad_norm/global"]
+    still = keras.optimizers.SGD(0.0)
+    model.compile(still, "mse", jit_compile=not TENSORFLOW)
+    once = fit(model, GradientNorms())["grad_norm/global"][0]
+    model.compile(still, lambda y, p: 1e3 * keras.ops.mean(keras.ops.square(y - p)), jit_compile=not TENSORFLOW)
+    np.testing.assert_allclose(fit(model, GradientNorms())["grad_norm/global"][0], 1e3 * once, rtol=1e-5)
 
 
 class Fail(keras.callbacks.Callback):
@@ -189,14 +192,11 @@ class Fail(keras.callbacks.Callback):
 
 def test_nothing_is_left_behind_when_training_is_interrupted():
     model = make(keras.optimizers.Adam(0.01))
-    before = set(vars(model.optimizer))
     with pytest.raises(KeyboardInterrupt):
         fit(model, GradientNorms(), Fail())
-    assert set(vars(model.optimizer)) - before <= set(vars(make_trained().optimizer))
-    assert model.optimizer.apply.__func__ is type(model.optimizer).apply
-    fit(model)
-    recorder = vars(model)["_course_recorder"]
-    assert model.train_function is not recorder
+    assert set(vars(model.optimizer)) == set(vars(make_trained().optimizer))
+    assert "grad_norm/global" not in fit(model)
+    assert model.train_function is not vars(model)["_course_recorder"]
 
 
 def make_trained():
@@ -224,7 +224,10 @@ def test_callbacks_listed_after_it_see_its_numbers_and_those_before_do_not(tmp_p
     before, after = (keras.callbacks.CSVLogger(tmp_path / name) for name in ("before.csv", "after.csv"))
     stop = keras.callbacks.EarlyStopping("grad_norm/global", mode="min", patience=5)
     logs = fit(make(), before, GradientNorms(), after, stop, epochs=2)
-    rows = {name: list(csv.DictReader(open(tmp_path / f"{name}.csv"))) for name in ("before", "after")}
+    rows = {}
+    for name in ("before", "after"):
+        with open(tmp_path / f"{name}.csv") as file:
+            rows[name] = list(csv.DictReader(file))
     assert [float(row["grad_norm/global"]) for row in rows["after"]] == logs["grad_norm/global"]
     assert "grad_norm/global" not in rows["before"][0]
 
@@ -233,17 +236,18 @@ def test_frozen_weights_are_left_out_and_a_loop_over_train_on_batch_records_too(
     model = make()
     model.get_layer("r").trainable = False
     model.compile("sgd", "mse", jit_compile=not TENSORFLOW)
-    callbacks, logs = keras.callbacks.CallbackList([GradientNorms()], model=model), {}
+    callbacks = keras.callbacks.CallbackList([GradientNorms()], add_history=True, model=model)
     callbacks.on_train_begin()
     callbacks.on_epoch_begin(0)
     for start in (0, B):
         model.train_on_batch(X[start : start + B], Y[start : start + B])
-    callbacks.on_epoch_end(0, logs)
+    callbacks.on_epoch_end(0)
     callbacks.on_train_end()
+    logs = model.history.history
     assert list(logs) == [
         f"grad_norm{kind}/{w}" for w in ("m/d/kernel", "m/d/bias", "global") for kind in ("", "_max")
     ]
-    assert logs["grad_norm_max/global"] > logs["grad_norm/global"] > 0
+    assert logs["grad_norm_max/global"][0] > logs["grad_norm/global"][0] > 0
 
 
 def test_exploding_gradients_are_reported_as_large_as_they_are_and_nan_stays_nan():
