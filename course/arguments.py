@@ -48,7 +48,9 @@ def array(name, value, shape):
         given == wanted for given, wanted in zip(value.shape, shape, strict=True) if isinstance(wanted, int)
     )
     if not fits:
-        wanted = "(" + ", ".join("any" if s is None else str(s) for s in shape) + ("," if len(shape) == 1 else "") + ")"
+        wanted = (
+            "(" + ", ".join("any" if s is None else str(s) for s in shape) + ("," if len(shape) == 1 else "") + ")"
+        )
         raise ValueError(f"{name} must have shape {wanted}, got {value.shape}.")
     return value
 

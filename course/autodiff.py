@@ -58,4 +58,4 @@ def norm(g, axis):
 
 def to_numpy(variable):
     """Return the value of a variable; TensorFlow's own way warns with NumPy 2."""
-    return ops.convert_to_numpy(ops.convert_to_tensor(variable))
+    return ops.convert_to_numpy(ops.copy(variable))  # a tensor of its own, not the variable

@@ -1,9 +1,8 @@
 """Drawn pictures: what a network looks like, from boxes and arrows. `ax=None` in, `ax` out, as in `plots`."""
 
+from course import arguments, plots  # noqa: F401  (plots sets the style)
 from matplotlib.patches import FancyBboxPatch
 import matplotlib.pyplot as plt
-
-from course import arguments, plots  # noqa: F401  (plots sets the style)
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 
@@ -25,7 +24,14 @@ def arrow(ax, start, end, text="", colour="0.25", curve=0.0):
         vertical = abs(x1 - x0) < abs(y1 - y0)
         offset, ha, va = ((5, 0), "left", "center") if vertical else ((0, 3), "center", "bottom")
         ax.annotate(
-            text, ((x0 + x1) / 2, (y0 + y1) / 2), offset, textcoords="offset points", ha=ha, va=va, color=colour, size=11
+            text,
+            ((x0 + x1) / 2, (y0 + y1) / 2),
+            offset,
+            textcoords="offset points",
+            ha=ha,
+            va=va,
+            color=colour,
+            size=11,
         )
 
 

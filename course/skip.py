@@ -24,7 +24,8 @@ class _Wrapper(DropoutRNNCell, keras.layers.Layer):
         size = cell.state_size
         self.cell, self.state_size = cell, list(size) if isinstance(size, list | tuple) else [size]
         self.output_size = self.state_size[0]
-        if isinstance(cell, keras.layers.StackedRNNCells) or getattr(cell, "output_size", size) not in (size, self.output_size):
+        stacked = isinstance(cell, keras.layers.StackedRNNCells)
+        if stacked or getattr(cell, "output_size", self.output_size) != self.output_size:
             raise ValueError(f"cell must have its output as first state (wrap each cell of a stack), got {cell!r}.")
         # RNN asks only the outermost cell for its masks: the question is passed on.
         for name in [f"{verb}_{kind}_mask" for verb in ("get", "reset") for kind in ("dropout", "recurrent_dropout")]:

@@ -1,7 +1,6 @@
 """The benchmarks run and compare what they say; small sizes, so the numbers mean nothing here."""
 
 import itertools
-from pathlib import Path
 import subprocess
 import sys
 import time
@@ -9,8 +8,6 @@ import time
 from course.experiments import sweep
 import pandas as pd
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1]))  # benchmarks/ is no part of the installed package
 
 from benchmarks import __main__ as command
 from benchmarks import step_times, sweep_times

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 # Keras 3.15 and NumPy 2, when Keras turns its variables into arrays
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
 B, T, D, H = 2, 3, 4, 5
 TENSORFLOW = keras.backend.backend() == "tensorflow"
@@ -350,8 +349,9 @@ def test_dropout_trains_in_a_stack_and_compiled():
     model = keras.Sequential([keras.layers.RNN(cells), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=True)
     x, y = draw((3, T, D), (3, 1))  # batches of two and of one: two traces
+    keras.utils.set_random_seed(0)
     before = model.evaluate(x, y, verbose=0)
-    model.fit(x, y, batch_size=2, epochs=8, verbose=0)
+    model.fit(x, y, batch_size=2, epochs=30, verbose=0)
     assert model.evaluate(x, y, verbose=0) < before
 
 

@@ -66,6 +66,7 @@ def test_one_worker_runs_here_and_two_give_the_same_results():
     pd.testing.assert_frame_equal(here.drop(columns=["pid", "seconds"]), there.drop(columns=["pid", "seconds"]))
 
 
+@pytest.mark.alone
 def test_two_workers_are_at_least_1_7_times_as_fast_as_one():
     def seconds(n_jobs):
         start = time.perf_counter()
@@ -186,6 +187,7 @@ def alive(pid):
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z" if os.path.isdir("/proc/self") else True
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
 def test_a_killed_sweep_started_again_repeats_no_finished_run_and_loses_none(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
@@ -212,6 +214,7 @@ def wait_for(fact, seconds=60):
         time.sleep(0.02)
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
 @pytest.mark.filterwarnings("ignore")  # distributed's own, when a worker is gone
 def test_on_dask_a_sweep_survives_the_loss_of_a_worker(tmp_path):

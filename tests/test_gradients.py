@@ -2,6 +2,7 @@ import gc
 import pickle
 import weakref
 
+from course import cells, skip
 from course.gradients import state_jacobian, time_step_norms
 import keras
 from keras import layers
@@ -362,7 +363,9 @@ def test_compiling_again_with_another_loss_is_noticed():
     x, y = data()
     model = linear_model(T, 0.9, np.random.default_rng(0), jit_compile=not TENSORFLOW)
     first = time_step_norms(model, x, y)["r"]["h"]
-    model.compile("sgd", lambda y, p: 3 * keras.ops.mean(keras.ops.square(y - p), axis=-1), jit_compile=not TENSORFLOW)
+    model.compile(
+        "sgd", lambda y, p: 3 * keras.ops.mean(keras.ops.square(y - p), axis=-1), jit_compile=not TENSORFLOW
+    )
     np.testing.assert_allclose(time_step_norms(model, x, y)["r"]["h"], 3 * first, rtol=1e-5)
     model.set_weights([2 * w for w in model.get_weights()])
     assert np.abs(time_step_norms(model, x, y)["r"]["h"] / first).max() > 4  # not the old weights
@@ -557,3 +560,91 @@ def test_jacobian_of_stacked_cells_is_that_of_the_whole_state():
     np.testing.assert_array_equal(J[:, :H, H:], 0)
     with pytest.raises(ValueError, match="full=True"):
         state_jacobian(cells, x)
+
+
+def test_cells_of_the_course_measure_as_the_layers_of_keras_do():
+    x, y = data()
+    inputs = keras.Input((T, D))
+    open_gate = skip.SkipRNN(skip.SkipCell(cells.RNNCell(H)), name="skip")
+    ours = [layers.RNN(cells.RNNCell(H), name="rnn"), layers.RNN(cells.LSTMCell(H), name="lstm"), open_gate]
+    stock = [layers.SimpleRNN(H, name="RNN"), layers.LSTM(H, name="LSTM"), layers.SimpleRNN(H, name="SKIP")]
+    head = layers.Dense(1)
+    model = build(inputs, layers.Add()([head(layer(inputs)) for layer in ours + stock]))
+    for one, other in zip(ours, stock, strict=True):
+        cell = one.cell.cell if one is open_gate else one.cell
+        cell.set_weights(other.get_weights())
+    open_gate.cell.update_kernel.assign(np.zeros((H, 1)))
+    open_gate.cell.update_bias.assign([50.0])  # ũ = σ(50) = 1 at every step
+    norms = time_step_norms(model, x, y)
+    for one, other in zip(ours, stock, strict=True):
+        for state, values in norms[other.name].items():
+            np.testing.assert_allclose(norms[one.name][state], values, rtol=1e-5)
+
+
+class Counting(layers.SimpleRNNCell):
+    """A plain cell that also counts its steps, in a state nobody asks for."""
+
+    state_names = ("h", None)
+
+    def __init__(self, units):
+        super().__init__(units)
+        self.state_size = [units, 1]
+
+    def get_initial_state(self, batch_size=None):
+        return [keras.ops.zeros((batch_size, n)) for n in self.state_size]
+
+    def call(self, x, states, training=False):
+        h, _ = super().call(x, states[0], training)
+        return h, [h, states[1] + 1]
+
+
+def test_cell_names_its_states_and_leaves_out_what_is_none():
+    x, y = data()
+    inputs = keras.Input((T, D))
+    model = build(inputs, layers.Dense(1)(layers.RNN(Counting(H), name="r")(inputs)))
+    plain = build(inputs, layers.Dense(1)(layers.SimpleRNN(H, name="r")(inputs)))
+    assert_close(time_step_norms(model, x, y), flat(time_step_norms(plain, x, y)))
+    model.get_layer("r").cell.state_names = ("h",)
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="state_names of 'r' must name its 2 states"):
+        time_step_norms(model, x, y)
+
+
+def test_loss_includes_what_layers_add_to_it():
+    x, y = data()
+    inputs = keras.Input((T, D))
+    rnn = layers.SimpleRNN(H, activity_regularizer=keras.regularizers.L2(0.3), kernel_regularizer="l2")
+    model = build(inputs, layers.Dense(1)(rnn(inputs)))
+    *weights, W, b = [w.astype("float64") for w in model.get_weights()]
+
+    def loss(e):
+        h = unrolled("SimpleRNN", weights, x, e)[:, -1]
+        return np.mean((h @ W + b - y) ** 2) + 0.3 * np.sum(h**2)
+
+    assert_close(time_step_norms(model, x, y), finite_differences(loss, zeros(H)))
+
+
+class Breaks(layers.GRUCell):
+    broken = False
+
+    def call(self, *args, **kwargs):
+        if self.broken:
+            raise KeyError("broken on purpose")
+        return super().call(*args, **kwargs)
+
+
+def test_layer_whose_cell_raises_is_as_before():
+    x, y = data()
+    inputs = keras.Input((T, D))
+    rnn = layers.RNN(Breaks(H, dropout=0.5))
+    model = build(inputs, layers.Dense(1)(rnn(inputs)))
+    before = flat(time_step_norms(model, x, y, training=True))
+    attributes = {name: id(value) for name, value in vars(rnn).items()}
+    rnn.cell.broken = True
+    model.compile("sgd", "mse")
+    with pytest.raises(KeyError, match="on purpose"):
+        time_step_norms(model, x, y, training=True)
+    rnn.cell.broken = False
+    assert {name: id(value) for name, value in vars(rnn).items()} == attributes
+    assert rnn.cell._dropout_mask is None
+    np.testing.assert_array_equal(flat(time_step_norms(model, x, y, training=True)), before)

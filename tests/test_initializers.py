@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 # Keras 3.15 and NumPy 2, when Keras turns its variables into arrays
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
 B, T, D, H = 2, 3, 4, 5
 SEEDED = (lambda seed: Chrono(100, seed=seed), lambda seed: SparseRadius(3, seed=seed))

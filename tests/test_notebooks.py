@@ -7,15 +7,13 @@ measured cell, check and solution with a new run.
 import ast
 from pathlib import Path
 import re
-import sys
 
+from course import quiz
+import make_notebooks
 import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "notebooks"))
-from course import quiz  # noqa: E402
-import make_notebooks  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 READ = {path.stem: nbformat.read(path, as_version=4) for path in NOTEBOOKS}

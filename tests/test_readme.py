@@ -2,17 +2,15 @@
 
 from pathlib import Path
 import re
-import sys
 
 import keras
+import make_notebooks
 import nbformat
 import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-sys.path.insert(0, str(ROOT / "notebooks"))
-import make_notebooks  # noqa: E402
 
 
 @pytest.mark.parametrize("layer", [keras.layers.LSTM(5), keras.layers.Bidirectional(keras.layers.GRU(3))])

@@ -115,7 +115,6 @@ def test_the_wrapped_cell_computes_what_it_computes_alone():
     assert float(keras.ops.max(keras.ops.abs(wrapped - alone))) < 1e-6
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # Keras' own
 def test_a_saved_model_loads_with_the_same_outputs_and_the_same_weight(tmp_path):
     model = net(OmegaCell(RNNCell(H), weight=0.3), sequences=True)
     x = np.random.default_rng(8).normal(size=(B, T, D)).astype("float32")

@@ -19,7 +19,6 @@ from test_cells import (
 )
 
 # Keras 3.15 and NumPy 2, when Keras turns its variables into arrays
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
 B, T, D, H = 2, 7, 4, 5
 ALL = {"return_sequences": True, "return_state": True}
@@ -116,6 +115,17 @@ def test_stateful_continues_and_starts_afresh_when_reset(wrap):
         parts(x[:, :3])
         assert_all_close([parts(x[:, 3:])], [whole(x)])
         parts.reset_state()
+
+
+def test_stateful_skip_pays_for_the_updates_of_each_call_alone():
+    layer = built(SkipRNN(SkipCell(GRUCell(H), cost=0.5), stateful=True))
+    layer.cell.update_bias.assign([50.0])  # the gate is always open
+    layer.share.reset_state()  # it reads a weight, which is random here
+    (x,) = draw((B, T, D))
+    for steps in (3, 4):
+        layer(x[:, :steps])
+        np.testing.assert_allclose(layer.losses[-1], 0.5 * steps)
+    assert layer.share.result() == 1
 
 
 # Skip RNN

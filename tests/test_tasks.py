@@ -268,27 +268,26 @@ def test_a_second_draw_from_the_generator_shares_no_sequence_with_the_first(name
     assert not {sequence.tobytes() for sequence in train} & {sequence.tobytes() for sequence in test}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
-    ("name", "argument"),
-    [("recall", 99), ("adding", 100), ("temporal_order", 100), ("copy_memory", 80), ("sentences", 99)],
+    ("name", "arguments"),
+    [
+        ("recall", {"gap": 99}),
+        ("adding", {"length": 100}),
+        ("temporal_order", {"length": 100}),
+        ("copy_memory", {"delay": 80}),
+        ("sentences", {"gap": 99}),
+        ("embedded_reber", {"length": 100}),
+    ],
 )
-def test_100_000_sequences_of_length_100_take_at_most_2_seconds(name, argument):
+def test_100_000_sequences_of_length_100_take_at_most_2_seconds(name, arguments):
     times = []
-    for _ in range(3):  # the best of three: another process may hold the cores for a moment
-        start = time.perf_counter()
-        x, _ = getattr(tasks, name)(100_000, argument, np.random.default_rng(0))
-        times.append(time.perf_counter() - start)
+    for _ in range(3):  # of the processor: another process may hold it for a while
+        start = time.process_time()
+        x, _ = getattr(tasks, name)(100_000, rng=np.random.default_rng(0), **arguments)
+        times.append(time.process_time() - start)
         assert x.shape[:2] == (100_000, 100)
-        if times[-1] < 2:
-            return
-    pytest.fail(f"{name} took {times} s")
-
-
-def test_100_000_reber_strings_padded_to_length_100_take_at_most_2_seconds():
-    start = time.perf_counter()
-    x, _ = tasks.embedded_reber(100_000, np.random.default_rng(0), length=100)
-    assert time.perf_counter() - start < 2
-    assert x.shape == (100_000, 100, 7)
+    assert min(times) < 2
 
 
 RNG = np.random.default_rng(0)
