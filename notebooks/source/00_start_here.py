@@ -188,32 +188,45 @@ quiz.show("quizzes/00_start_here.json")
 # %% [markdown]
 # ## The course
 #
-# Every lesson is one question. Minutes are reading and doing; computing is at most a minute. Lessons without a link
-# are still to come.
+# Every lesson is one question. Minutes are reading and doing; computing is at most a minute on two cores.
 #
 # | # | question | minutes | needs |
 # |---|---|---|---|
 # | 00 | Is my machine ready, and how does the course work? | 10 | |
 # | [01](01_what_an_rnn_computes.ipynb) | What does an RNN compute, and how does it remember? | 45 | |
-# | 02 | Which shapes of sequence problem are there? | 45 | 01 |
-# | 03 | What does the cross-entropy loss tell the network? | 35 | 01 |
-# | 04 | How does the gradient travel back through time? | 60 | 01 |
-# | 05 | Why does a plain RNN lose what came early? | 50 | 01 |
-# | 06 | Why does training suddenly blow up, and what stops it? | 50 | 05 |
-# | 07 | How far can a plain RNN be repaired? | 60 | 05 |
-# | 08 | How does an LSTM remember, and when does it still forget? | 60 | 05 |
-# | 09 | Is a simpler gate enough? | 40 | 08 |
-# | 10 | Can it write a book chapter? | 60 | 03, 08 |
-# | 11 | Is it learning or memorising? | 50 | 03 |
-# | 12 | Which size and how much dropout should I use? | 50 | 01 |
-# | 13 | Can we reproduce "On the difficulty of training RNNs"? | 50 | 06, 07 |
-# | 14 | What held up, and which network should I use? | 30 | all |
+# | 02 | Which shapes of sequence problem are there? *(to come)* | 45 | 01 |
+# | 03 | What does the cross-entropy loss tell the network? *(to come)* | 35 | 01 |
+# | [04](04_backpropagation_through_time.ipynb) | How does the gradient travel back through time? | 60 | 01 |
+# | [05](05_why_it_forgets.ipynb) | Why does a plain RNN lose what came early? | 50 | 01 |
+# | 06 | Why does training suddenly blow up, and what stops it? *(to come)* | 50 | 05 |
+# | 07 | How far can a plain RNN be repaired? *(to come)* | 60 | 05 |
+# | [08](08_how_an_lstm_remembers.ipynb) | How does an LSTM remember, and when does it still forget? | 60 | 05 |
+# | 09 | Is a simpler gate enough? *(to come)* | 40 | 08 |
+# | 10 | Can it write a book chapter? *(to come)* | 60 | 03, 08 |
+# | 11 | Is it learning or memorising? *(to come)* | 50 | 03 |
+# | 12 | Which size and how much dropout should I use? *(to come)* | 50 | 01 |
+# | 13 | Can we reproduce "On the difficulty of training RNNs"? *(to come)* | 50 | 06, 07 |
+# | 14 | What held up, and which network should I use? *(to come)* | 30 | all |
 #
 # **Routes.** Half a day: 01, 05, 06, 08. One day adds 04, 07, 11, 12. Two days or self-study: all, in order.
+
+# %% [markdown]
+# ## Letters
 #
-# **Letters.** $T$ steps, $B$ sequences in a batch, $D$ features, $H$ units; $x_t$ input, $h_t$ state, $c_t$ memory;
-# $W$ weights from the input, $U$ from the state, $b$ bias; gates $i, f, g, o$ and $z, r$. The whole table is in
-# [`docs/notation.md`](../docs/notation.md).
+# One letter, one meaning, in text, figures and code. The whole table is [notation](../docs/notation.md).
+#
+# | letter | meaning | shape |
+# |---|---|---|
+# | $T, B, D, H$ | steps, sequences in a batch, features, units | |
+# | $x_t$ | input at step $t$ | $(B, D)$ |
+# | $h_t$ | state after step $t$; $h_0$ is the start | $(B, H)$ |
+# | $c_t$ | memory of an LSTM | $(B, H)$ |
+# | $W, U, b$ | weights from the input, from the state (the recurrent matrix), and bias | $(D, H), (H, H), (H,)$ |
+# | $i, f, g, o$ | gates of the LSTM: write, keep, what to write, read | $(B, H)$ |
+# | $z, r$ | gates of the GRU: keep, reset | $(B, H)$ |
+# | $L$ | loss | |
+# | $\delta_t$ | $dL/dh_t$, through everything that follows step $t$ | $(B, H)$ |
+# | $J_t$ | Jacobian $\partial h_t / \partial h_{t-1}$ of one step | $(H, H)$ |
 
 # %% [markdown]
 # ## Three things to take away

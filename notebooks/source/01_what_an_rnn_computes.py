@@ -245,7 +245,7 @@ print(f"left of the change after 10 steps, dense: {changes[:, 1, 10:].max():.0e}
 # **What to notice.** The straight line on a log axis means that the influence shrinks by about the same *factor* at
 # every step. The claim holds in principle: nothing ever cuts $x_1$ off, as the window does in the dense net. In
 # practice the influence fades over orders of magnitude: single precision, in which networks are trained, keeps about
-# seven digits, and after a hundred steps $x_1$ is down to the last of them. Lesson 05 finds out where the factor comes from.
+# seven digits, and after a hundred steps $x_1$ is down to the last of them. [Lesson 05](05_why_it_forgets.ipynb) finds out where the factor comes from.
 #
 # The dense net has the opposite profile: full attention inside the window, nothing at all beyond.
 
@@ -393,7 +393,8 @@ quiz.show("quizzes/01_what_an_rnn_computes.json")
 # 3. A forecast means something only beside a baseline: here the RNN beats persistence everywhere and a straight line
 #    only where it has seen data.
 #
-# **Next:** 05 · Why does a plain RNN lose what came early?
+# **Next:** [05 · Why does a plain RNN lose what came early?](05_why_it_forgets.ipynb), or, for the mathematics first,
+# [04 · How does the gradient travel back through time?](04_backpropagation_through_time.ipynb)
 #
 # **References.** J. L. Elman, *Finding structure in time*, Cognitive Science 14 (1990). Sunspots: SIDC, Royal
 # Observatory of Belgium, as bundled with statsmodels. The non-linear forecast of this series as a benchmark:

@@ -11,7 +11,7 @@
 # - say when "weights below 1 vanish, above 1 explode" is right, and when it is not;
 # - explain why a network that holds a bit safely cannot feel where the bit came from.
 #
-# **50 minutes** · before: [01](01_what_an_rnn_computes.ipynb), for the theory better also 04 ·
+# **50 minutes** · before: [01](01_what_an_rnn_computes.ipynb), for the theory better also [04](04_backpropagation_through_time.ipynb) ·
 # letters: [notation](../docs/notation.md)
 
 # %%
@@ -413,7 +413,7 @@ print(f"safe from w = {w[safe][0]}; factor {there:.2f} a step, {there**100:.0e} 
 # **What to notice.** The two curves cross and never are high together. To be safe from noise, the unit must push small
 # disturbances back; a small change of the bit's origin *is* a small disturbance. So the derivative is small exactly
 # where the memory is good. That is the trade-off of 1994: what is stored robustly cannot be learned by gradient. The
-# LSTM of lesson 08 gets around it by storing in a different way, by adding.
+# LSTM of [lesson 08](08_how_an_lstm_remembers.ipynb) gets around it by storing in a different way, by adding.
 
 # %% [markdown]
 # ### Exercise 3 · On your own model, in three lines
@@ -502,7 +502,7 @@ quiz.show("quizzes/05_why_it_forgets.json")
 # 3. A plain RNN that holds a bit safely pushes small changes away, and with them the gradient. Remembering and learning
 #    to remember pull in opposite directions.
 #
-# **Next:** 06 · Why does training suddenly blow up, and what stops it?
+# **Next:** [08 · How does an LSTM remember, and when does it still forget?](08_how_an_lstm_remembers.ipynb)
 #
 # **References.** S. Hochreiter, *Untersuchungen zu dynamischen neuronalen Netzen*, diploma thesis, TU München (1991).
 # Y. Bengio, P. Simard and P. Frasconi, *Learning long-term dependencies with gradient descent is difficult*, IEEE
