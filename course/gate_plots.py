@@ -58,12 +58,14 @@ def over_words(states, words, units, ax=None, title=""):
     states: what `numpy_rnn.lstm_forward` returned; its first sequence is drawn.
     words: the T words. units: the numbers of the units, one row each in every panel.
     ax: four axes, one above the other, or None. Gates share one scale from 0 to 1, c one centred at 0.
-    Raises ValueError if there are not T words, or a unit that the states do not have.
+    Raises ValueError if there are not T words, no unit, or one that the states do not have.
     """
     words, T, H = list(words), *np.shape(states.c)[1:]
     if len(words) != T:
         raise ValueError(f"words must be {T}, one for every step of the states, got {len(words)}.")
     units = [arguments.integer("units", unit, at_least=0, at_most=H - 1) for unit in units]
+    if not units:
+        raise ValueError("units must name at least one unit, got none.")
     if ax is None:
         size = (max(6, 0.66 * T + 1.6), 4 * (0.28 * len(units) + 0.34) + 0.7)
         ax = plt.subplots(4, 1, sharex=True, figsize=size)[1]
