@@ -1,6 +1,8 @@
 """Gradients recorded while `model.fit` runs: their norms per weight, and how far back in time they reach.
 
-model.fit(x, y, callbacks=[GradientNorms(), GradientFlow(x_batch, y_batch)])
+    model.fit(x, y, callbacks=[GradientNorms(), GradientFlow(x_batch, y_batch)])
+
+is all it takes, on any Keras model with recurrent layers.
 """
 
 from course import arguments, gradients, recorder
@@ -42,7 +44,6 @@ class GradientNorms(keras.callbacks.Callback):
         super().__init__()
         several = thresholds if isinstance(thresholds, list | tuple) else [thresholds]
         self.thresholds = {arguments.number("thresholds", threshold, above=0) for threshold in several}
-        self.recorder = None
 
     def on_train_begin(self, logs=None):
         if keras.backend.backend() not in ("tensorflow", "jax"):

@@ -1,7 +1,9 @@
 """The gradient of the loss at every time step of any Keras RNN, and the Jacobian from one state to the next.
 
-norms = time_step_norms(model, x, y)
-norms["lstm"]["h"]    # (T,): ‖dL/dh_t‖ for t = 1 … T
+    norms = time_step_norms(model, x, y)
+    norms["lstm"]["h"]    # (T,): ‖dL/dh_t‖ for t = 1 … T
+
+takes a compiled model as it is and leaves it as it was; how is told in `course.taps`.
 """
 
 import functools
@@ -64,20 +66,17 @@ def time_step_norms(model, x, y, sample_weight=None, *, training=False):
 
 def _instrument(model, layers, training):
     """The compiled function for `model`, and the variables whose values it takes; made anew after each compile()."""
+    states = [state for layer in layers.values() for state in tree.flatten(layer.states or ())]
+    variables = list({id(v): v for v in (*model.variables, *states)}.values())
     # compile() makes a new loss tracker, so the tracker tells one compile from the next.
-    key = (model.metrics[0], *map(id, layers.values()))
+    key = (id(model.metrics[0]), *map(id, variables), *map(id, layers.values()))
     cache = vars(model).setdefault("_course_time_step_norms", {})  # goes when the model goes, and is never saved
     if cache.get("key") != key:
         cache.clear()
-        cache["key"] = key
+        cache |= {"key": key, "alive": (model.metrics[0], variables)}  # what is alive shares its id with nothing new
     if training not in cache:
-        states = [state for layer in layers.values() for state in tree.flatten(layer.states or ())]
-        variables = list({id(v): v for v in (*model.variables, *states)}.values())
-        cache[training] = (
-            autodiff.compiled(functools.partial(_norms, model, layers, variables, training), model),
-            variables,
-        )
-    return cache[training]
+        cache[training] = autodiff.compiled(functools.partial(_norms, model, layers, variables, training), model)
+    return cache[training], variables
 
 
 def _norms(model, layers, variables, training, values, x, y, sample_weight):

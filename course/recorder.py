@@ -1,6 +1,7 @@
 """Records the norm of every gradient of every training step of a model, inside its compiled training function.
 
-    norm of weight w:  ‖g_w‖ = sqrt(Σ g_w²)        global norm:  sqrt(Σ_w ‖g_w‖²)
+    norm of weight w:  ‖g_w‖ = sqrt(Σ g_w²)
+    global norm:       ‖g‖ = sqrt(Σ_w ‖g_w‖²)
 
 The optimizer receives the gradients as the loss gives them; clipping and accumulation come after. So for as long as a
 training step runs, and no longer, the optimizer's `apply` first writes the norms into a variable of ours. Between
@@ -31,6 +32,7 @@ def attach(model, thresholds):
 
 
 def attached(model):
+    """Return the recorder that `attach` gave the model."""
     return vars(model)["_course_recorder"]
 
 
@@ -114,6 +116,8 @@ class Recorder:
     def _jax_step(self, state, iterator):
         """JAX hands all variables to the step and back, so ours joins the optimizer's, as the last one."""
         weights, others, optimizer, metrics = state
+        if self.record is None:
+            self._make_record(self.model.trainable_variables)
         self.optimizer._variables.append(self.record)
         try:
             state = weights, others, [*optimizer, self.record.value], metrics

@@ -1,5 +1,6 @@
 """Where `callbacks.GradientFlow` shows what it measures while training runs: a notebook, and TensorBoard."""
 
+from importlib.util import find_spec
 import io
 import os
 
@@ -20,10 +21,8 @@ def draw(flow):
         f"{title} {norms[-1][0]:.1e} at the first and {norms[-1][-1]:.1e} at the last step" for title, norms in maps
     )
     plt.close(figure)
-    return (
-        figure,
-        f"Heat maps of gradient norms, epochs down, time steps across. After epoch {flow.epochs[-1]}: {last}.",
-    )
+    alt = "Heat maps of gradient norms, epochs down, time steps across."
+    return figure, f"{alt} After epoch {flow.epochs[-1]}: {last}."
 
 
 class LiveView:
@@ -53,17 +52,15 @@ class TensorBoardView:
     """Scalars and an image per epoch in a directory that TensorBoard reads."""
 
     def __init__(self, directory):
-        try:
-            import tensorflow as tf
-        except ImportError as error:
-            raise ImportError(
-                "tensorboard needs TensorFlow, which writes the files, beside Keras' backend."
-            ) from error
-        self.writer = tf.summary.create_file_writer(os.fspath(directory))
+        if find_spec("tensorflow") is None:
+            raise ImportError("tensorboard needs TensorFlow, which writes the files, beside Keras' backend.")
+        self.directory = os.fspath(directory)
+        self.writer = None  # made when it is needed: a callback that is not in use can be copied
 
     def show(self, flow):
         import tensorflow as tf
 
+        self.writer = self.writer or tf.summary.create_file_writer(self.directory)
         figure, _ = draw(flow)
         png = io.BytesIO()
         figure.savefig(png, format="png", dpi=100)

@@ -121,6 +121,8 @@ def workshop(folder):
             notebook, _ = preprocessor.preprocess(notebook, {})
         nbformat.write(notebook, target / f"{source.stem}.ipynb")
     shutil.copytree(FOLDER / "quizzes", target / "quizzes")
+    for part in ("data", "docs"):  # which lessons read, and link to
+        shutil.copytree(FOLDER.parent / part, target.parent / part, dirs_exist_ok=True)
     return target
 
 

@@ -613,13 +613,13 @@ def test_cell_names_its_states_and_leaves_out_what_is_none():
 def test_loss_includes_what_layers_add_to_it():
     x, y = data()
     inputs = keras.Input((T, D))
-    rnn = layers.SimpleRNN(H, activity_regularizer=keras.regularizers.L2(0.3), kernel_regularizer="l2")
-    model = build(inputs, layers.Dense(1)(rnn(inputs)))
+    h = layers.ActivityRegularization(l2=0.3)(layers.SimpleRNN(H, kernel_regularizer="l2")(inputs))
+    model = build(inputs, layers.Dense(1)(h))
     *weights, W, b = [w.astype("float64") for w in model.get_weights()]
 
     def loss(e):
         h = unrolled("SimpleRNN", weights, x, e)[:, -1]
-        return np.mean((h @ W + b - y) ** 2) + 0.3 * np.sum(h**2)
+        return np.mean((h @ W + b - y) ** 2) + 0.3 * np.sum(h**2) / B
 
     assert_close(time_step_norms(model, x, y), finite_differences(loss, zeros(H)))
 

@@ -50,75 +50,147 @@ def backward_step(attempt):
     return checks.function(attempt, _step, cases, mistakes=mistakes, praise=praise)
 
 
-def _pass(x, y, W, U, b, *, scale=None, transposed=True, tanh="h", before="h_{t-1}", own=True, stop=None):
-    """The backward pass for the mean squared error of all states; the options make it wrong."""
+def _delta(x, y, W, U, b, *, scale=None, back=None, slope="h_t", own=True, carried=True, forwards=False):
+    """The total derivatives delta (B, T, H) of the mean squared error of all states; each option is a mistake."""
     h = rnn_forward(x, W, U, b)
-    first = np.zeros_like(h[:, :1])
-    earlier = np.concatenate([first, h[:, :-1]], axis=1)
     dh = 2 * (h - y) * (1 / h.size if scale is None else scale(*h.shape))
-    slope = {
-        "h": 1 - h**2,
-        "none": np.ones_like(h),
-        "earlier": 1 - earlier**2,
-        "later": np.concatenate([1 - h[:, 1:] ** 2, 1 + first], axis=1),
-    }[tanh]
-    delta, through = np.empty_like(h), np.zeros_like(h[:, 0])
-    for t in reversed(range(h.shape[1])):
-        delta[:, t] = dh[:, t] + through if own or t == h.shape[1] - 1 else through
-        through = (delta[:, t] * slope[:, t]) @ (U.T if transposed else U)
-        if stop == "never handed on":
-            through = np.zeros_like(through)
-    # A tanh that is only missing on the way back is one mistake, without it everywhere another.
-    da = delta * (1 - h**2 if stop == "tanh only on the way" else slope)
-    other = {"h_{t-1}": earlier, "h_t": h, "h_{t+1}": np.concatenate([h[:, 1:], first], axis=1)}[before]
-    dW = np.einsum("btd,bth->dh", x, da)
-    return delta, dW, np.einsum("bti,btj->ij", other, da), da.sum(axis=(0, 1))
+    zero = np.zeros_like(h[:, :1])
+    state = {
+        "h_t": h,
+        "h_{t-1}": np.concatenate([zero, h[:, :-1]], axis=1),
+        "h_{t+1}": np.concatenate([h[:, 1:], zero], axis=1),
+    }
+    tanh = np.ones_like(h) if slope == "none" else 1 - state[slope] ** 2
+    delta, through, last = np.empty_like(h), np.zeros_like(h[:, 0]), h.shape[1] - 1
+    for t in range(last + 1) if forwards else reversed(range(last + 1)):
+        delta[:, t] = through + (dh[:, t] if own or t == last else 0)
+        through = (delta[:, t] * tanh[:, t]) @ (U.T if back is None else back(U)) * carried
+    return delta
 
 
-def _with(**options):
-    return lambda *case: _pass(*case, **options)
+def _backward(x, y, W, U, b, *, states="h_{t-1}", tanh=True, collect=np.sum, early=False):
+    """delta, dW, dU, db; each option makes a mistake in what follows from a right delta."""
+    h, delta = rnn_forward(x, W, U, b), _delta(x, y, W, U, b)
+    da = delta * (1 - h**2) if tanh else delta
+    shifted = np.concatenate([np.zeros_like(h[:, :1]), h[:, :-1]], axis=1) if states == "h_{t-1}" else h
+    inputs = np.concatenate([np.zeros_like(x[:, :1]), x[:, :-1]], axis=1) if early else x
+    dW = np.einsum("btd,bth->dh", inputs, da)
+    return delta, dW, np.einsum("bti,btj->ij", shifted, da), collect(da, axis=(0, 1))
 
 
-def _forwards(x, y, W, U, b):
-    """The loop from the first step to the last: nothing has come back yet when a step is visited."""
-    h = rnn_forward(x, W, U, b)
-    dh, slope = 2 * (h - y) / h.size, 1 - h**2
-    delta, through = np.empty_like(h), 0
-    for t in range(h.shape[1]):
-        delta[:, t] = dh[:, t] + through
-        through = (delta[:, t] * slope[:, t]) @ U.T
-    return (delta,)
+def _wrong_delta(**options):
+    return lambda *case: _delta(*case, **options)
 
 
-NAMES = ("delta", "dW", "dU", "db")
-TOTAL = [  # usual mistakes in delta
-    (_with(scale=lambda B, T, H: 1), "The loss is a mean, this is the gradient of a sum: divide dh by h.size."),
-    (_with(scale=lambda B, T, H: 1 / B), "The mean is over batch, steps and units: divide by h.size, not by B alone."),
-    (_with(scale=lambda B, T, H: 1 / (B * T)), "The mean is over units, too: divide by h.size."),
-    (_with(scale=lambda B, T, H: 1 / (T * H)), "The mean is over the batch, too: divide by h.size."),
-    (_with(scale=lambda B, T, H: 0.5 / (B * T * H)), "The factor 2 of the square is missing: dh = 2 (h − y) / h.size."),
-    (_with(scale=lambda B, T, H: -1 / (B * T * H)), "The sign is turned: the derivative of (h − y)² is 2 (h − y)."),
-    (_with(transposed=False), "U is not transposed on the way back: through = (...) @ U.T."),
-    (_with(tanh="none"), "The derivative of the tanh, 1 − h_t², is missing on the way back."),
-    (
-        _with(tanh="earlier"),
-        "Off by one in time: leaving step t you cross the tanh of step t, with h_t; this takes h_{t−1}.",
-    ),
-    (
-        _with(tanh="later"),
-        "Off by one in time: leaving step t you cross the tanh of step t, with h_t; this takes h_{t+1}.",
-    ),
-    (_with(stop="never handed on"), "This is the immediate derivative alone: nothing is handed on from step t + 1."),
-    (_with(own=False), "Only the last step's loss comes in: add dh of every step."),
-    (_forwards, "The loop runs forwards; delta_t needs delta_{t+1}: reversed(range(T))."),
-]
-WEIGHTS = {  # usual mistakes in what follows from a right delta
+def _wrong(place, **options):
+    return lambda *case: _backward(*case, **options)[place]
+
+
+NOT_da = "This pairs with delta_t, the derivative by h_t; the weights act on a_t: da = delta * (1 - h**2)."
+MISTAKES = {
+    "delta": [
+        (
+            _wrong_delta(scale=lambda B, T, H: 1),
+            "The loss is a mean, this is the gradient of a sum: divide by h.size.",
+        ),
+        (
+            _wrong_delta(scale=lambda B, T, H: 1 / B),
+            "The mean is over the batch, the steps and the units: divide by h.size, not by B alone.",
+        ),
+        (_wrong_delta(scale=lambda B, T, H: 1 / (B * T)), "The mean is over the units, too: divide by h.size."),
+        (_wrong_delta(scale=lambda B, T, H: 1 / (T * H)), "The mean is over the batch, too: divide by h.size."),
+        (
+            _wrong_delta(scale=lambda B, T, H: 0.5 / (B * T * H)),
+            "The 2 of the square is missing: 2 (h - y) / h.size.",
+        ),
+        (_wrong_delta(scale=lambda B, T, H: -1 / (B * T * H)), "The sign is turned: (h - y)² gives 2 (h - y)."),
+        (_wrong_delta(back=lambda U: U), "U is not transposed on the way back: forwards h U, backwards (...) Uᵀ."),
+        (_wrong_delta(slope="none"), "The derivative of the tanh, 1 - h_t², is missing on the way back."),
+        (
+            _wrong_delta(slope="h_{t-1}"),
+            "Off by one in time: from h_t back to h_{t-1} you cross the tanh of step t, 1 - h_t²; this has h_{t-1}.",
+        ),
+        (
+            _wrong_delta(slope="h_{t+1}"),
+            "Off by one in time: from h_t back to h_{t-1} you cross the tanh of step t, 1 - h_t²; this has h_{t+1}.",
+        ),
+        (_wrong_delta(carried=False), "These are the immediate derivatives: nothing is handed on from step t + 1."),
+        (_wrong_delta(own=False), "Only the last step's loss comes in: add the immediate derivative at every step."),
+        (_wrong_delta(forwards=True), "The loop runs forwards; delta_t needs delta_{t+1}: reversed(range(T))."),
+    ],
     "dW": [
-        (_with(stop="tanh only on the way", tanh="h"), ""),
+        (_wrong(1, tanh=False), NOT_da),
+        (_wrong(1, early=True), "Off by one in time: a_t was made from x_t; this pairs it with x_{t-1}."),
     ],
     "dU": [
-        (_with(before="h_t"), "dU pairs da_t with the state it was made from, h_{t−1}; this takes h_t."),
-        (_with(before="h_{t+1}"), "dU pairs da_t with the state it was made from, h_{t−1}; this takes h_{t+1}."),
+        (_wrong(2, states="h_t"), "h_t is used where h_{t-1} belongs: a_t was made from h_{t-1}, with h_0 = 0."),
+        (
+            lambda *case: _backward(*case)[2].T,
+            "The outer product is the wrong way round: states from the left, h_{t-1}ᵀ da_t.",
+        ),
+        (_wrong(2, tanh=False), NOT_da),
+        (
+            lambda *case: _backward(*case, states="h_t")[2].T,
+            "Two things: the outer product is the wrong way round, and h_t stands where h_{t-1} belongs.",
+        ),
     ],
-    "db": [],
+    "db": [
+        (lambda *case: np.zeros(3), "The bias has a gradient as well: b enters every a_t with factor 1."),
+        (_wrong(3, tanh=False), NOT_da),
+        (
+            _wrong(3, collect=np.mean),
+            "The loss has taken the mean already; here da_t is summed over batch and steps.",
+        ),
+    ],
 }
+
+
+def full_backward(attempt):
+    """Check delta, dW, dU, db of the mean squared error of all states; a wrong delta is placed in time."""
+    cases = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        B, T, D, H = 2, 6, 4, 3
+        shapes = (B, T, D), (B, T, H), (D, H), (H, H), (H,)
+        cases.append(tuple(rng.normal(0, 0.7, shape) for shape in shapes))
+    praise = "Correct: this is what automatic differentiation does for you."
+    verdict = checks.function(attempt, _backward, cases, praise=praise)
+    if verdict.status != "wrong" or not _four(attempt, cases[0]):
+        return verdict
+    for place, name in enumerate(MISTAKES):
+        part = checks.function(
+            lambda *case, place=place: attempt(*case)[place],
+            lambda *case, place=place: _backward(*case)[place],
+            cases,
+            mistakes=MISTAKES[name],
+            time_axis=1 if name == "delta" else None,
+        )
+        if part.status == "wrong":
+            return checks.wrong(f"{name}: {part.message}")
+    return verdict
+
+
+def _four(attempt, case):
+    """Whether the attempt returns four results; if it raises, that has been said already."""
+    try:
+        answer = attempt(*(argument.copy() for argument in case))
+    except Exception:
+        return False
+    return isinstance(answer, (tuple, list)) and len(answer) == 4 and not any(part is None for part in answer)
+
+
+def bug_line(answer):
+    """Check which line of `suspicious_backward` is wrong."""
+    right_as_it_stands = {
+        1: "Line 1 makes room and starts with nothing: beyond the last step nothing comes back. That is right.",
+        2: "Line 2 goes from the last step to the first, as it must.",
+        3: "Line 3 adds what the loss sees of h_t itself to what comes through step t+1. That is right.",
+        5: "Line 5 goes from h_t to a_t at every step. That is right, given a right delta; delta is wrong already.",
+        6: "Line 6 puts h_0 = 0 in front and drops the last state: h_{t-1} at place t. That is right.",
+        7: "Line 7 pairs x_t with da_t. dW is wrong only because delta is.",
+        8: "Line 8 pairs h_{t-1} with da_t. dU is wrong only because delta is.",
+    }
+    praise = (
+        "Correct: back through the tanh of step t first, then through U.T. With one unit the order does not matter."
+    )
+    return checks.value(answer, 4, mistakes=list(right_as_it_stands.items()), tolerance=1e-9, praise=praise)

@@ -45,12 +45,15 @@ for gap in (5, 14):
 
 # %%
 settings = {"units": 32, "learning_rate": 3e-3, "updates": 300, "batch_size": 32}
-starts = {"orthogonal": "orthogonal", "Gaussian": keras.initializers.RandomNormal(stddev=0.1)}
+starts = {
+    "orthogonal": lambda: keras.initializers.Orthogonal(),
+    "Gaussian": lambda: keras.initializers.RandomNormal(stddev=0.1),
+}  # functions, because one initializer draws the same matrix every time
 
 
 def build(gap, start):
     """A compiled RNN for sentences with this gap, U drawn as `start` says."""
-    cell = RNNCell(settings["units"], recurrent_initializer=starts[start])
+    cell = RNNCell(settings["units"], recurrent_initializer=starts[start]())
     model = keras.Sequential(
         [
             keras.Input((gap + 1, len(tasks.VOCABULARY))),
