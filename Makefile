@@ -6,9 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-# Course figures and training need no window, and JupyterLab no news from the network.
-LAB_OPTIONS := --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
-	--LabApp.extension_manager=readonly
+# Opens the first lesson, and asks nothing of the network: no news, no updates, no extensions.
+LAB_OPTIONS := --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb --LabApp.news_url=None \
+	--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.extension_manager=readonly
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test unit-tests notebook-tests notebooks workshop bench lint jax-tests lock clean
@@ -17,7 +17,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 lab: $(VENV)/requirements.lock ## open the course in JupyterLab
-	$(BIN)/jupyter lab $(LAB_OPTIONS) $(ARGS) notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab $(LAB_OPTIONS) $(ARGS)
 
 test: unit-tests notebook-tests ## all tests: units, then every notebook through nbval
 

@@ -17,6 +17,8 @@ def draw(flow):
     for ax, (title, norms) in zip(axes[:, 0], maps, strict=True):
         gradient_plots.gradient_heatmap(norms, ax=ax, epochs=flow.epochs)
         ax.set_title(title)
+        letter = state if len(state := title.rsplit(" ", 1)[1]) == 1 else "s"
+        ax.images[0].colorbar.set_label(rf"$\Vert dL/d{letter}_t \Vert$")
     last = ", ".join(
         f"{title} {norms[-1][0]:.1e} at the first and {norms[-1][-1]:.1e} at the last step" for title, norms in maps
     )

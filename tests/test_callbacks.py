@@ -216,8 +216,8 @@ def test_models_saved_during_and_after_training_restore_their_optimizer(tmp_path
     copies += [pickle.loads(pickle.dumps(model)), make_trained()]
     copies[-1].load_weights(tmp_path / "w.weights.h5")
     expected = fit(model)["loss"]
-    for copy in copies:
-        np.testing.assert_allclose(fit(copy)["loss"], expected, rtol=1e-6)
+    for restored in copies:
+        np.testing.assert_allclose(fit(restored)["loss"], expected, rtol=1e-6)
 
 
 def test_callbacks_listed_after_it_see_its_numbers_and_those_before_do_not(tmp_path):
