@@ -6,9 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-# Opens the first lesson, and asks nothing of the network: no news, no updates, no extensions.
-LAB_OPTIONS := --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb --LabApp.news_url=None \
-	--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.extension_manager=readonly
+LAB_OPTIONS := --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb --LabApp.extension_manager=readonly
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test unit-tests notebook-tests notebooks workshop bench lint jax-tests lock clean
@@ -82,4 +80,6 @@ install:
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK) && \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
 	fi
+	@# JupyterLab would ask the network for news and updates, and the learner whether it may.
+	@$(BIN)/jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" 2>/dev/null
 	@cp $(LOCK) $(VENV)/

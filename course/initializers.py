@@ -37,7 +37,7 @@ class ForgetBias(keras.initializers.Initializer):
 
 @registered
 class Chrono(keras.initializers.Initializer):
-    """Starts the gates' biases so that the units remember for 1 to `T_max` steps (Tallec & Ollivier 2018).
+    """Starts the gates' biases so that the units remember for 2 to `T_max` steps (Tallec & Ollivier 2018).
 
     a ~ log U(1, T_max - 1), one a unit; a gate that keeps with σ(a) = 1 - 1/(1 + e^a) forgets within 1 + e^a steps.
     cell="lstm":    b_f = a, b_i = -a, the rest 0     (`LSTMCell`, `PeepholeLSTMCell`)
@@ -68,7 +68,8 @@ class SparseRadius(keras.initializers.Initializer):
 
     max |eigenvalue of U| = spectral_radius. The defaults are the "smart tanh" start of Pascanu et al. 2013 (their
     standard deviation is lost in the scaling). Column j of U, the weights into unit j, has its non-zeros at random
-    places. Raises ValueError for a matrix that is not square or has fewer than `nonzeros` rows.
+    places (the authors' code has them per row, out of each unit). Raises ValueError for a matrix that is not square
+    or has fewer than `nonzeros` rows.
     """
 
     def __init__(self, nonzeros=15, spectral_radius=0.95, seed=None):

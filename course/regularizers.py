@@ -29,7 +29,7 @@ class OmegaCell(keras.layers.Layer):
     the weight, as of the latest training step (for the optimizer it is one more weight, whose gradient is its value).
 
     Paper: Pascanu, Mikolov, Bengio, On the difficulty of training RNNs, ICML 2013. The authors' code differs:
-    ( |v_t|^2 / |g_t|^2 - 1 )^2, and the mean over the steps. A squared ratio near 1 is twice as far from 1, so a
+    ( |v_t|^2 / |g_t|^2 - 1 )^2, and the mean over the steps that count. A squared ratio near 1 is twice as far from 1, so a
     weight of theirs is about 4/T times as much here: for their 4, take 16/T.
 
     cell: `RNNCell` or `keras.layers.SimpleRNNCell`, without dropout. weight: positive.

@@ -43,6 +43,12 @@ class _Wrapper(DropoutRNNCell, keras.layers.Layer):
     def get_initial_state(self, batch_size=None):
         return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
 
+    @property
+    def state_names(self):
+        """For the gradient instrument: the wrapped cell's states, and None for those that only help."""
+        names = getattr(self.cell, "state_names", ("h", "c"))
+        return [*names, *[None] * len(self.state_size)][: len(self.state_size)]
+
     def get_config(self):
         return {**super().get_config(), "cell": keras.saving.serialize_keras_object(self.cell)}
 

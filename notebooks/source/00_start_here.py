@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 00 · Is my machine ready, and how does the course work?
 #
-# This course explains why recurrent neural networks are hard to train, and proves it: nothing is claimed that is not
-# measured in front of you. This page checks your machine and shows you the parts that every lesson is made of.
+# This course explains why recurrent neural networks are hard to train, and shows it: nothing is claimed that is not
+# measured, in front of you or, where that takes too long, in a recorded run whose script is included. This page checks your machine and shows you the parts that every lesson is made of.
 #
 # **You will be able to**
 # - tell whether this machine is ready, and mend it if not;
@@ -137,7 +137,8 @@ print(f"4 of 5 runs would be: rate {4 / 5:.2f}, interval {low:.2f} to {high:.2f}
 # five runs can show that something *can* happen, seldom how often.
 #
 # ### Exercise 3 · Read an interval
-# Method A solved a task with 4 of 5 seeds, method B with 2 of 5. The intervals are 0.38 to 0.96 and 0.12 to 0.77.
+# A cautious rule: where two intervals lie apart, the difference is shown; where they overlap, these runs alone do not
+# settle it. Method A solved a task with 4 of 5 seeds, method B with 2 of 5. The intervals are 0.38 to 0.96 and 0.12 to 0.77.
 # Do these runs show that A is better? Answer `"yes"` or `"no"`.
 
 # %% tags=["exercise"]
@@ -207,6 +208,9 @@ quiz.show("quizzes/00_start_here.json")
 # | 12 | Which size and how much dropout should I use? *(to come)* | 50 | 01 |
 # | 13 | Can we reproduce "On the difficulty of training RNNs"? *(to come)* | 50 | 06, 07 |
 # | 14 | What held up, and which network should I use? *(to come)* | 30 | all |
+#
+# **Claims.** Letters and numbers in brackets, such as (C06), name sentences that tutorials make about RNNs. The course
+# settles them one by one; [the list](../docs/claims.md) says where.
 #
 # **Routes.** Half a day: 01, 05, 06, 08. One day adds 04, 07, 11, 12. Two days or self-study: all, in order.
 

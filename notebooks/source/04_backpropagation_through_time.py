@@ -558,7 +558,7 @@ print(
 
 # %% [markdown]
 # **What to notice.** The updates are anything but insignificant: the question that is *not* learned sends back the larger
-# gradient. It consists of near terms, which meet signs that have nothing to do with the answer. So a good part of it is
+# gradient. (No wonder: the other has hardly any error left.) It consists of near terms, which meet signs that have nothing to do with the answer. So a good part of it is
 # noise, and shrinks when more sequences are averaged. The term that meets the first sign directly, from 29 steps back, is still
 # there, more than a thousand times smaller. The claim C02 is half right: the far *terms* vanish; the gradient does not.
 
@@ -723,7 +723,7 @@ ax = plots.lines(
 )
 ax.set_xticks(tried, ["0: read-out\nalone", *map(str, tried[1:])])
 ax.legend(ncols=3, loc="upper center")
-ax.set_title("What lies 8 steps back takes a window of 9")
+ax.set_title("When U forgets by itself, what lies 8 steps back takes a window of 9")
 plots.level(ax, 0.5, "chance")
 plots.show(
     ax,
@@ -813,9 +813,14 @@ def one_step(x, W, U, b, block):
     """Forwards and backwards, block by block, the state handed on: dL/dU for L = Σ h."""
     dU, h0 = 0, np.zeros((len(x), len(b)))
     for first in range(0, x.shape[1], block):
-        now = x[:, first : first + block]
-        h = rnn_forward(now, W, U, b, h0)
-        dU = dU + rnn_backward(now, W, U, b, h, np.ones_like(h), h0).U
+        h = rnn_forward(x[:, first : first + block], W, U, b, h0)
+        through = 0
+        for t in reversed(range(h.shape[1])):
+            da = (1 + through) * (1 - h[:, t] ** 2)
+            dU = (
+                dU + (h[:, t - 1] if t > 0 else h0).T @ da
+            )  # only the sum is kept, not its terms
+            through = da @ U.T
         h0 = h[:, -1]
     return dU
 

@@ -2,7 +2,7 @@
 # # 05 · Why does a plain RNN lose what came early?
 #
 # "**iPhone** I bought yesterday is a … **mobile**." To choose the last word you need the first. A plain RNN learns that,
-# as long as the two are close; with more words between them it stops learning altogether. In this lesson you turn that distance like a dial, look at the gradient that should have taught the network, and find out by what
+# as long as the two are close; with more words between them it learns nothing in the same time. In this lesson you turn that distance like a dial, look at the gradient that should have taught the network, and find out by what
 # factor it shrinks and why.
 #
 # **You will be able to**
@@ -11,7 +11,7 @@
 # - say when "weights below 1 vanish, above 1 explode" is right, and when it is not;
 # - explain why a network that holds a bit safely cannot feel where the bit came from.
 #
-# **50 minutes** · before: [01](01_what_an_rnn_computes.ipynb), for the theory better also [04](04_backpropagation_through_time.ipynb) ·
+# **50 minutes** · needs: eigenvalues and singular values, by name · before: [01](01_what_an_rnn_computes.ipynb), for the theory better also [04](04_backpropagation_through_time.ipynb) ·
 # letters: [notation](../docs/notation.md)
 
 # %%
@@ -101,17 +101,18 @@ for (start, gap), group in runs.groupby(["start", "gap"]):
     print(f"{start:10} gap {gap:3}: accuracies", *(f"{a:.2f}" for a in sorted(group.accuracy)))
 
 # %% [markdown]
-# **What to notice.** The fall is steep: nearly every network either solves the task or stays at chance, an accuracy of
-# 0.25 (claims C08, C10). But *where* it falls depends on the start: with the Gaussian one the end comes at a fifth of
-# the distance. So "an RNN cannot look back more than ten steps" is not a law. It is a property of a matrix. The bars
-# are intervals for five seeds; they are wide, and that is their honest width.
+# **What to notice.** Near, all networks solve the task; far, all are at chance, an accuracy of 0.25; between, some have
+# learned a part (claims C08, C10). But *where* it falls depends on the start: with the Gaussian one the end comes at about a
+# fifth of the distance. So "an RNN cannot look back more than ten steps" is not a law. It depends on a matrix, and on how
+# long you train. The bars are intervals for five seeds; they are wide, and that is their honest width.
 
 # %% [markdown]
 # ## 2 · Look at the gradient
 #
 # What reaches the first word? The network learns from $dL/dh_t$: how the loss would change if the state after step $t$
 # were a little different, through everything that follows. `time_step_norms` measures its size at every step, in
-# one backward pass, in any compiled Keras model:
+# one backward pass, in any compiled Keras model, and returns them by layer and state, `norms["rnn"]["h"]` with shape
+# $(T,)$ for the `h` of a layer named `rnn`:
 #
 # $$\left\lVert \frac{dL}{dh_t} \right\rVert = \sqrt{\sum_{\text{batch, units}} \left(\frac{dL}{dh_{t}}\right)^2}$$
 
@@ -121,16 +122,18 @@ at_start = {}
 for start in starts:
     model = fresh(build, seed=0, gap=20, start=start)
     at_start[start] = time_step_norms(model, x, y)["rnn"]["h"]  # (T,)
-    print(
-        f"{start:10}  at the last step {at_start[start][-1]:.2f}, at the first {at_start[start][0]:.0e}"
-    )
+    U = keras.ops.convert_to_numpy(model.layers[0].cell.recurrent_kernel)
+    rho = np.abs(np.linalg.eigvals(U)).max()
+    last, first = at_start[start][-1], at_start[start][0]
+    print(f"{start:10} ρ of U {rho:.2f}; at the last step {last:.2f}, at the first {first:.0e}")
 
 ax = gradient_plots.norm_by_distance(at_start)
 ax.set_title("Before training: the gradient shrinks by a factor a step")
 plots.show(ax)
 
 # %% [markdown]
-# Straight lines on a log axis: the same factor at every step. With the Gaussian start so little is left at the first
+# Straight lines on a log axis: the same factor at every step, close to the spectral radius $\rho$ of $U$, its largest
+# eigenvalue. Section 3 shows why. With the Gaussian start so little is left at the first
 # word that the network has nothing to learn from. `GradientFlow` is a callback that measures the same after every
 # epoch of a `fit`, so we can watch what training makes of it.
 
@@ -170,14 +173,16 @@ plots.show(panels)
 # %% [markdown]
 # **What to notice.** Read a row from right to left: that is the way the gradient travels. Left, a tenth of it arrives at
 # step 1 from the start; one epoch later as much arrives as leaves, the network has learned to pass it on, and from then
-# on it fades everywhere, because the loss is small. Right, the left half stays dark through all of training: the first
-# word gets no share in any update (C18). The gradient *as a whole* has not vanished: its right edge is as bright as
+# on it fades everywhere, because the loss is small. Right, the left half stays dark through all of training: less
+# than a thousandth of the gradient ever arrives at the first word (C18). The gradient *as a whole* has not vanished: its right edge is as bright as
 # ever, busy with words that tell nothing.
 
 # %% [markdown]
 # ## 3 · A product of Jacobians
 #
-# From one state to the one before, the chain rule gives
+# How does a small change of one state change the next? That is a table of derivatives, of each new unit by each old
+# one, the *Jacobian* $J_t$. From $h_t = \tanh(x_t W + h_{t-1} U + b)$ its entry for new unit $i$ and old unit $j$ is
+# $(1 - h_{t,i}^2)\, U_{ji}$. From one state to the one before, the chain rule multiplies by it:
 #
 # $$\frac{dL}{dh_{t-1}} = \frac{dL}{dh_t} J_t, \qquad
 # J_t = \frac{\partial h_t}{\partial h_{t-1}} = \mathrm{diag}\left(1 - h_t^2\right) U^\top$$
@@ -240,13 +245,18 @@ ax = gradient_plots.jacobian_spectrum(J, ylim=(0, 1.25))
 ax.set_title("tanh with ρ = 1.1: no step stretches more, and some directions shrink a lot")
 plots.show(ax)
 typical = np.exp(np.log(np.linalg.svd(J, compute_uv=False)).mean())
-largest = np.linalg.norm(J, 2, axis=(1, 2)).max()
-print(f"largest {largest:.2f}, geometric mean of all {typical:.2f}")
+norms = norms_at("tanh", 1.1 * Q)
+largest, factor = (
+    np.linalg.norm(J, 2, axis=(1, 2)).max(),
+    (norms[0] / norms[-1]) ** (1 / (T - 1)),
+)
+print(f"geometric mean {typical:.2f}, measured factor {factor:.2f}, largest {largest:.2f}")
 
 # %% [markdown]
 # **What to notice.** The largest singular value is that of $U$, 1.1: there are moments and directions in which tanh takes
-# nothing away. But a gradient does not stay in one direction; it passes through all of them, and what counts is the
-# typical factor, which is below 1. That is how $\rho = 1.1$ can vanish.
+# nothing away. But a gradient does not stay in one direction, and what it meets on its way lies between the geometric
+# mean of all singular values, as if it visited all directions alike, and the largest one. Here the measured factor is
+# below 1, near the lower end. That is how $\rho = 1.1$ can vanish.
 
 # %% [markdown]
 # ### Exercise 1 · How far does it reach?
@@ -284,12 +294,13 @@ check.certain_distance(certain_distance)
 # You will read that sentence in many places (C19). For a single linear unit it is exact. For a matrix you have to ask:
 # *what* is below 1? There are two candidates, and they can be far apart.
 #
-# - The **spectral radius** $\rho$, the largest eigenvalue by absolute value, rules the long run: $\lVert U^k \rVert$
-#   grows or falls like $\rho^k$ in the end.
+# - The **spectral radius** $\rho$, the largest eigenvalue by absolute value, rules the long run of $\lVert U^k \rVert$:
+#   its $k$-th root tends to $\rho$.
 # - The **largest singular value** $\lVert U \rVert$ rules a single step, and bounds the rest:
 #   $\lVert U^k \rVert \le \lVert U \rVert^k$.
 #
-# For an orthogonal or symmetric matrix times a number they agree. Otherwise $U$ is *non-normal*, and between the first
+# For a *normal* matrix, one with $U U^\top = U^\top U$, such as an orthogonal or a symmetric one times a number, they
+# agree. For a *non-normal* one, between the first
 # step and the long run anything can happen.
 #
 # **Predict, then run.** Both eigenvalues of $\begin{pmatrix}0.9 & 4\\ 0 & 0.9\end{pmatrix}$ are 0.9. Does a gradient
@@ -316,12 +327,13 @@ back = int(np.flatnonzero(growth["non-normal"] > 1)[-1])
 plots.show(
     ax,
     alt=f"Norm of the matrix power against k, log scale. The normal matrix falls in a straight line. The non-normal one "
-    f"rises to {peak:.0f} first and is above 1 until step {back}; then it falls with the same slope.",
+    f"rises to {peak:.0f} first and is above 1 until step {back}; then it falls, in the end with the same slope.",
 )
 print(f"‖U‖ = {np.linalg.norm(non_normal, 2):.1f}, peak {peak:.1f}, above 1 for {back} steps")
 
 # %% [markdown]
-# So for a linear RNN, $\rho < 1$ means that the gradient vanishes *in the end*. For tanh or sigmoid with slope at most
+# It does not: it first grows more than tenfold, and takes dozens of steps to come back. So for a linear RNN, $\rho < 1$
+# means that the gradient vanishes *in the end*. For tanh or sigmoid with slope at most
 # $\gamma$ (1 and 1/4) Pascanu and others proved what is left of the rule:
 #
 # - largest singular value **below** $1/\gamma$: the gradient vanishes, for certain (*sufficient*);
@@ -337,18 +349,20 @@ tried = {
     ("tanh", 2.0, "Q"): 2.0 * Q,
     ("sigmoid", 1.5, "Q"): 1.5 * Q,
 }
-tried |= {("sigmoid", 3.9, "Q"): 3.9 * Q, ("sigmoid", 1.5, "G"): 1.5 * G}
-print(f"{'activation':11}{'ρ':>5}{'‖U‖':>6}   factor per step")
-for (activation, rho, _), U in tried.items():
+tried |= {("sigmoid", 1.5, "G"): 1.5 * G, ("sigmoid", 8.0, "Q"): 8.0 * Q}
+print(f"{'activation':11}{'U':6}{'ρ':>3}{'‖U‖':>6}   factor per step")
+for (activation, rho, kind), U in tried.items():
     norms = norms_at(activation, U)
     reached = np.flatnonzero(norms > 1e-30)[0]  # float32 ends at about 1e-38
     factor = (norms[reached] / norms[-1]) ** (1 / (T - 1 - reached))
     verdict = "vanishes" if factor < 1 else "explodes"
-    print(f"{activation:11}{rho:5}{np.linalg.norm(U, 2):6.1f}   {factor:.2f}  {verdict}")
+    print(
+        f"{activation:11}{kind}{rho:8.1f}{np.linalg.norm(U, 2):6.1f}   {factor:.2f}  {verdict}"
+    )
 
 # %% [markdown]
-# **What to notice.** "Above 1 explodes" fails for tanh at $\rho = 1.1$ and for the sigmoid at every $\rho$ here. A
-# sigmoid RNN needs weights four times as large before its gradient even *can* explode.
+# **What to notice.** "Above 1 explodes" fails for tanh at $\rho = 1.1$ and for the sigmoid at every $\rho$ here, even
+# twice as far out as the 4 above which its gradient *can* explode: necessary is not sufficient.
 #
 # ### Exercise 2 · A matrix that deceives
 # Make a $2 \times 2$ matrix whose eigenvalues are both at most 0.5 in absolute value, and which all the same stretches
@@ -413,14 +427,16 @@ there = factor[:, safe].max()
 print(f"safe from w = {w[safe][0]}; factor {there:.2f} a step, {there**100:.0e} over 100 steps")
 
 # %% [markdown]
-# **What to notice.** The two curves cross and never are high together. To be safe from noise, the unit must push small
-# disturbances back; a small change of the bit's origin *is* a small disturbance. So the derivative is small exactly
-# where the memory is good. That is the trade-off of 1994: what is stored robustly cannot be learned by gradient. The
+# **What to notice.** The two curves are never high together. To be safe from noise, the unit must push small
+# disturbances back; a small change of the bit's origin *is* a small disturbance. So the derivative is small wherever
+# the memory is safe. (Not the other way round: at the left end both are poor.) That is the trade-off of 1994: what is stored robustly is difficult to learn by gradient. (With
+# less noise the safe region begins closer to $w = 1$, and the factor there is closer to 1; the *Measured* cell tries
+# three levels.) The
 # LSTM of [lesson 08](08_how_an_lstm_remembers.ipynb) gets around it by storing in a different way, by adding.
 
 # %% [markdown]
 # ### Exercise 3 · On your own model, in three lines
-# Write a function that takes any compiled Keras model with one recurrent layer, and a batch, and returns what share of
+# Write a function that takes any compiled Keras model with one recurrent layer, whatever its name, and a batch, and returns what share of
 # the gradient reaches the first step: $\lVert dL/dh_1 \rVert \,/\, \lVert dL/dh_T \rVert$.
 
 
@@ -458,18 +474,27 @@ def factors(seed):
 
 
 def shares(start, seed):
-    """‖dL/dh_1‖ / ‖dL/dh_T‖ before, while and after training at gap 20."""
-    norms, _ = watch(start, seed, epochs=5)
-    return norms[:, 0] / norms[:, -1]
+    """‖dL/dh_1‖ / ‖dL/dh_T‖ before, while and after training at gap 20, and the last accuracy."""
+    norms, accuracy = watch(start, seed, epochs=5)
+    return [*norms[:, 0] / norms[:, -1], accuracy[-1]]
+
+
+def safe_factors(noise):
+    """The factors per step of those w that keep the bit in 99.5 % of the runs, over five seeds."""
+    near_1 = np.arange(1.05, 2.5, 0.05)
+    found = np.array([latch(value, seed, noise=noise) for value in near_1 for seed in range(5)])
+    return found[found[:, 0] >= 0.995, 1]
 
 
 linear_factors, tanh_factors = np.transpose([factors(seed) for seed in range(5)])
 arrives = {start: np.array([shares(start, seed) for seed in range(5)]) for start in starts}
+left_when_safe = max(safe_factors(noise).max() ** 100 for noise in (0.05, 0.1, 0.2))
 
 # %%
 # NBVAL_CHECK_OUTPUT
 rate = solved.set_index(["start", "gap"]).rate
-dark, bright = arrives["Gaussian"], arrives["orthogonal"]  # (seeds, epochs)
+dark = arrives["Gaussian"][:, :-1]  # (seeds, epochs)
+bright, learned = np.split(arrives["orthogonal"], [-1], axis=1)
 near = min(rate["Gaussian", 5], rate["orthogonal", 20])
 verdicts = {
     "C08 near is learned: Gaussian start at gap 5, orthogonal at 20": near >= 0.8,
@@ -478,12 +503,14 @@ verdicts = {
     "C10 and is lost at gap 100": rate["orthogonal", 100] <= 0.2,
     "C18 Gaussian, gap 20: never 1e-3 of the gradient at step 1": (dark < 1e-3).all(),
     "C18 orthogonal: over 1e-2 of it before training": (bright[:, 0] > 1e-2).all(),
-    "C18 and over 0.1 of it when the task is learned": (bright[:, -1] > 0.1).all(),
+    "C18 and over 0.1 of it when the task is learned": (
+        bright[learned[:, 0] > 0.95, -1] > 0.1
+    ).all(),
+    "as it is by all but one at most": (learned > 0.95).sum() >= 4,
     "C19 a linear orthogonal U: ρ per step": np.allclose(linear_factors, 0.9, atol=1e-3),
     "C19 tanh vanishes even at ρ = 1.1": max(tanh_factors) < 0.97,
     "C25 a non-normal matrix with ρ = 0.9 grows over tenfold": peak > 10,
-    "a bit is safe only where the factor is below 0.5": (factor[kept > 0.98] < 0.5).all(),
-    "and where the factor is above 0.7 it is lost": (kept[factor > 0.7] < 0.6).all(),
+    "a safe bit leaves less than 1e-4 of the gradient over 100 steps": left_when_safe < 1e-4,
 }
 for claim, holds in verdicts.items():
     print("holds " if holds else "FAILS ", claim)
@@ -498,7 +525,7 @@ quiz.show("quizzes/05_why_it_forgets.json")
 # %% [markdown]
 # ## Three things to take away
 #
-# 1. The gradient at distance $k$ is a product of $k$ Jacobians. It shrinks by about the same factor at every step; the
+# 1. The gradient $k$ steps back is a product of $k$ Jacobians. It shrinks by about the same factor at every step; the
 #    near part of the gradient stays, the far part does not.
 # 2. The factor comes from two places: the recurrent matrix, and the slope of the activation. For tanh even a matrix that
 #    stretches can vanish. Singular values below 1 are certain to; above 1 nothing is certain.

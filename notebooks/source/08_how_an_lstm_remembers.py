@@ -13,7 +13,7 @@
 # - choose a start for a dependency of known length;
 # - say when an LSTM explodes, and what peepholes change.
 #
-# **60 minutes** · needs: [01](01_what_an_rnn_computes.ipynb), lesson 05 (why a plain RNN forgets) ·
+# **60 minutes** · needs: [01](01_what_an_rnn_computes.ipynb), [05](05_why_it_forgets.ipynb) ·
 # letters: [notation](../docs/notation.md)
 
 # %%
@@ -172,8 +172,9 @@ assert np.allclose(h_ours, states.h, atol=1e-6)
 # %% [markdown]
 # ### Exercise 2 · Latch a bit for 1,000 steps
 # One unit, two inputs $x_t = (v_t, m_t)$. At step 1, $v_1$ is the bit, $+1$ or $-1$, and the write signal $m_1$ is 1.
-# From then on $m_t = 0$, and $v_t$ is noise. The weights are given: $a_i = 20\, m_t + b_i$, $a_f = b_f$,
-# $a_g = 2\, v_t$, $a_o = b_o$. Choose the biases so that after 1,000 steps the unit still shows the bit. The check
+# From then on $m_t = 0$, and $v_t$ is noise with standard deviation 1. The weights are given: $i = \sigma(20\, m_t + b_i)$,
+# $f = \sigma(b_f)$, $g = \tanh(2\, v_t)$, $o = \sigma(b_o)$. Choose the biases so that after 1,000 steps the unit still
+# holds at least half of the bit, noise or not, and shows it: its read gate is at least half open. The check
 # runs the cell, and tells you if the bit is never written, leaks away, or is overwritten by noise. Try some.
 
 # %% tags=["exercise"]
@@ -252,7 +253,7 @@ axes = gate_plots.over_words(
     states,
     tasks.words(x[:1])[0].split(),
     range(4),
-    title="At the second product, step 7, forget gates drop: the first is deleted",
+    title="At the second product, step 7, some units delete what they held",
 )
 at_7 = ", ".join(f"{f:.2f}" for f in states.f[0, 6])
 plots.show(plots.describe(axes, f"At the second product, step 7, the forget gates are {at_7}."))
@@ -271,7 +272,7 @@ ax = plots.lines(
     ylabel="gate, mean over units and sentences",
     ylim=(0, 1),
 )
-ax.set_title("The forget gate drops at the products, steps 1 and 7")
+ax.set_title("The forget gate drops at the second product, step 7")
 plots.level(ax, 7, "second product", axis="x")
 drop = by_step["f"][:, 6] - np.delete(by_step["f"], [0, 6], axis=1).mean(axis=1)
 plots.show(
@@ -288,7 +289,8 @@ same_sign = np.array([np.mean(w) for w in written])
 print("written with the sign of the memory it joins, share per seed:", same_sign.round(2))
 
 # %% [markdown]
-# **What to notice.** The network has learned to *delete*: at the second product the forget gates go down, with every seed.
+# **What to notice.** The network has learned to *delete*: at the second product some units drop most of their memory while
+# others keep theirs, and on average the forget gates go down, with every seed. (At step 1 there is nothing to delete.)
 # It has not learned to close the write gate on the words between. Instead, most of what is written there has the sign
 # of what the memory holds already, so that the memory grows from word to word. Nothing in the loss asks for gates
 # that snap: there are many ways to remember for five words, and this is the one that training found.
@@ -300,8 +302,8 @@ print("written with the sign of the memory it joins, share per seed:", same_sign
 #
 # $$\frac{\partial c_t}{\partial c_{t-1}} = f_t \qquad\Rightarrow\qquad \frac{\partial c_T}{\partial c_t} = \prod_{s=t+1}^{T} f_s \quad\text{along this line}$$
 #
-# So the claim that an LSTM "keeps the gradient from ever reaching 0" (C22) cannot hold in general: with gates below 1
-# this product vanishes like any other. Keras starts with $b_f = 1$:
+# So the claim that an LSTM "keeps the gradient from ever reaching 0" (C22) holds only by the letter: with gates below 1
+# this product is never 0, and vanishes like any other. Keras starts with $b_f = 1$:
 
 # %%
 left = sigmoid(np.array(1.0)) ** 100
@@ -309,11 +311,11 @@ print(f"σ(1) = {sigmoid(np.array(1.0)):.3f}, and after 100 steps σ(1)^100 = {l
 assert np.isclose(left, 2.5e-14, rtol=0.02)
 
 # %% [markdown]
-# Measure it. The task is *recall*: name the first symbol after 100 distractors. Four starts: $b_f = 0$, 1 and 5 in all
-# units, and *chrono*: every unit gets a time span of its own, $b_f = \ln u$ with $u$ uniform between 1 and 99, and its
+# Measure it. The task is *recall*: name the first symbol after 100 distractors. Five starts: $b_f = 0$, 1 and 5 in all
+# units; 5 with write gates that start closed, $b_i = -5$; and *chrono*: every unit gets a time span of its own, $b_f = \ln u$ with $u$ uniform between 1 and 99, and its
 # write gate starts as far closed, $b_i = -b_f$. `time_step_norms` measures the total gradient $\Vert dL/dc_t \Vert$ with one
-# backward pass, where $c_t$ is what step $t$ hands on to step $t+1$; beside it we compute the product, with the
-# forget gates that the same batch has:
+# backward pass. By $c_t$ it means the memory that step $t$ hands on to step $t+1$; what step $t$ itself reads from the
+# memory belongs to $h_t$. Beside it we compute the product, with the forget gates that the same batch has:
 #
 # $$\frac{dL}{dc_t} \approx \frac{dL}{dh_T}\, o_T\, (1 - \tanh^2 c_T) \prod_{s=t+1}^{T} f_s$$
 
@@ -366,6 +368,7 @@ starts = {
     "$b_f$ = 0": lambda: ForgetBias(0.0),
     "$b_f$ = 1": lambda: ForgetBias(1.0),
     "$b_f$ = 5": lambda: ForgetBias(5.0),
+    "$b_f$ = 5, $b_i$ = −5": lambda: lambda shape: np.repeat([-5.0, 5.0, 0.0, 0.0], units),
     "chrono": lambda: Chrono(gap),  # made anew for every seed, or it would draw the same spans
 }
 gradients = {name: [] for name in starts}
@@ -398,12 +401,12 @@ for ax, shown in zip(pair, (list(starts)[:2], list(starts)[2:]), strict=True):
     ax.legend(fontsize=9, loc="lower left" if ax is pair[0] else "upper left")
 pair[0].set_ylabel(r"$\Vert dL/dc_t \Vert$")
 pair[1].set_ylim(3e-3, 30)
-title = "Only with chrono does the product of forget gates predict the gradient"
+title = "The product of forget gates predicts the gradient where write gates start closed"
 pair[0].figure.suptitle(title, x=0.01, ha="left", size=11.5, weight="bold")
 plots.show(
     pair,
     alt="Gradient norm of the memory against distance, log scale, median and range over five seeds, each with the dotted "
-    f"prediction. At distance 100, {told}. With chrono the two lines coincide; elsewhere the measured one lies above.",
+    f"prediction. At distance 100, {told}. With write gates that start closed, as in chrono, the two lines coincide; elsewhere the measured one lies above.",
 )
 
 # %%
@@ -419,7 +422,7 @@ print(at_1_table.to_string(index=False))
 # %% [markdown]
 # **What to notice.** With the default start the gradient fades over a hundred steps by many orders of magnitude, so the
 # claim does not hold. It fades more slowly than the forget gates alone say, and with $b_f = 5$ it even *grows*. Only
-# with chrono are both the same. So something is missing from the product.
+# where the write gates start closed are both the same. So something is missing from the product.
 
 # %% [markdown]
 # ## 5 · The way through h, and how an LSTM explodes
@@ -430,7 +433,8 @@ print(at_1_table.to_string(index=False))
 # $$\frac{dL}{dc_{t-1}} = f_t \left( \frac{dL}{dc_t} + \frac{dL}{dh_t}\, o_t\, (1 - \tanh^2 c_t) \right)$$
 #
 # and $dL/dh_t$ holds the matrix $U$ of the next step. Without $U$ the detour is closed, and the product must be exact.
-# With a large $U$ the detour is a plain RNN inside the LSTM, which can explode as any other.
+# With a large $U$ the detour is a plain RNN inside the LSTM, which can explode as any other. And where the write
+# gates start nearly closed, as in chrono, little of what comes back through $h$ finds its way into the memory.
 
 # %%
 ratios = []
@@ -616,14 +620,15 @@ print(
 )
 
 # %% [markdown]
-# **What to notice.** The default start never leaves chance at gaps 50 and 100, nor with three times the updates
-# (C10): hardly any gradient arrives to start from. $b_f = 5$ has gradient enough (section 4), and yet solves gap 100
+# **What to notice.** With the default start no seed solves gap 50 or 100, nor gap 100 with 6,000 updates at a smaller
+# learning rate (C10): hardly any gradient arrives to start from. $b_f = 5$ has gradient enough (section 4), and yet solves gap 100
 # with only some of the seeds. Its write gates stand half open, at $\sigma(0)$, so that a hundred distractors are added to the
 # first symbol. Close them at the start, $b_i = -5$, and every seed solves it: a gradient that arrives is not yet a
-# memory. Chrono does both, for a range of time spans at once.
+# memory. (Closing them does two things: it keeps distractors out, and it closes the detour of section 5. These runs do
+# not tell which of the two matters.) Chrono does both, for a range of time spans at once.
 #
-# So three gates are enough to choose what to keep for long (C28), *if they start open for that long and closed to
-# the rest*.
+# So three gates are enough to choose what to keep for long (C28), and at gap 100 reliably only *if they start open for
+# that long and closed to the rest*.
 
 # %% [markdown]
 # ## 7 · Peepholes
@@ -640,7 +645,8 @@ print(
 # In Keras it is `RNN(PeepholeLSTMCell(units))`, from the course's cells. They were proposed for *timing*: a network with a
 # constant input that has to give a spike at every tenth step must count, and count precisely. Recorded by
 # [`data/record_08_peepholes.py`](../data/record_08_peepholes.py): ten seeds, at most 4,000 updates; solved means that
-# each of 50 answers is right ("never a spike" has 45 of them). Beside it, recall.
+# each of 50 answers is right ("never a spike" has 45 of them), on one sequence that is always the same. Beside it,
+# recall; at gap 20 from the default start ten seeds looked like a difference, so thirty new ones were run to see.
 #
 # **Predict, then run.** Where will peepholes help?
 
@@ -652,6 +658,9 @@ recalls = recorded[recorded.updates == 2000].assign(
         "recall, gap " + runs.gap.astype(str) + ", " + runs.start.str.replace("$", "")
     )
 )
+recalls = recalls[
+    (recalls.gap != 20) | (recalls.start == names["chrono"]) | (recalls.seed >= 10)
+]
 with_twin = recalls.task.isin(recalls.task[recalls.cell == "peephole LSTM"])
 peepholes = success_rate(pd.concat([timing, recalls[with_twin]]), ["task", "cell"], "solved")
 print(peepholes.sort_values("task", kind="stable").round(2).to_string(index=False))
@@ -660,7 +669,7 @@ print(peepholes.sort_values("task", kind="stable").round(2).to_string(index=Fals
 # **What to notice.** On the task they were proposed for, peepholes make no difference that these runs could show: the
 # intervals overlap widely, at both sizes. (The authors report it solved only with peepholes; they trained otherwise,
 # with a gradient that was cut off at the gates.) On recall with chrono there is nothing left to gain. But at gap 20
-# from the default start, with forty seeds each, peepholes help clearly, which nobody promised: a result on this task
+# from the default start, with thirty new seeds each, peepholes help clearly, which nobody promised: a result on this task
 # at this size, no more.
 
 # %% [markdown]
@@ -717,14 +726,14 @@ verdicts = {
     "C28 here: with chrono recall at gap 100 is solved, three of three": live["chrono"][
         :, -1
     ].min()
-    > 0.95,
+    > 0.99,
     "C28 here: the default start is near chance, three of three": live[
         "default, $b_f$ = 1"
     ].max()
     < 0.4,
     "C28 recorded: chrono's interval lies above the default's": rate("chrono", 100).low
     > rate("1", 100).high,
-    "C10 recorded: three times the updates do not help the default": rate(
+    "C10 recorded: 6,000 updates at a smaller rate do not help the default": rate(
         "1", 100, rates_longer
     ).rate
     == 0,
