@@ -132,8 +132,8 @@ ax.set_title("Before training: the gradient shrinks by a factor a step")
 plots.show(ax)
 
 # %% [markdown]
-# Straight lines on a log axis: the same factor at every step, close to the spectral radius $\rho$ of $U$, its largest
-# eigenvalue. Section 3 shows why. With the Gaussian start so little is left at the first
+# Straight lines on a log axis: about the same factor at every step, somewhat below the spectral radius $\rho$ of $U$ (the
+# largest absolute value of its eigenvalues). Section 3 shows why. With the Gaussian start so little is left at the first
 # word that the network has nothing to learn from. `GradientFlow` is a callback that measures the same after every
 # epoch of a `fit`, so we can watch what training makes of it.
 
