@@ -6,13 +6,13 @@ from course import arguments
 from course.fingerprint import fingerprint
 
 _MODELS = OrderedDict()  # of this process: compiled models by configuration, the latest last
-_KEEP = 4
+_KEEP = 8
 
 
 def fresh(build, seed, **setting):
     """Return `build(**setting)`, a compiled model, as if made right after `keras.utils.set_random_seed(seed)`.
 
-    Tracing and compiling the training step takes as long as a small training, so a process keeps its latest four
+    Tracing and compiling the training step takes as long as a small training, so a process keeps its latest eight
     models: asked again for the same `build` and setting, with any seed, it reuses what is compiled. Training is
     identical to training a new model, weights, optimizer, random states and the order of the examples included.
 

@@ -46,7 +46,7 @@ class _Wrapper(DropoutRNNCell, keras.layers.Layer):
     @property
     def state_names(self):
         """For the gradient instrument: the wrapped cell's states, and None for those that only help."""
-        names = getattr(self.cell, "state_names", ("h", "c"))
+        names = getattr(self.cell, "state_names", ("h", "c")[: len(keras.tree.flatten(self.cell.state_size))])
         return [*names, *[None] * len(self.state_size)][: len(self.state_size)]
 
     def get_config(self):
@@ -140,9 +140,7 @@ class SkipCell(_Wrapper):
 
     def call(self, x, states, training=False):
         if self.cost and not self.counted:
-            raise ValueError(
-                f"cost must be 0 outside of SkipRNN, got {self.cost!r}: use SkipRNN(SkipCell(cell, cost))."
-            )
+            raise ValueError(f"cost must be 0 outside of SkipRNN(SkipCell(cell, cost)), got {self.cost!r}.")
         *s_old, rest, n = states
         p = 1 - rest  # ũ_t (B, 1)
         u = ops.stop_gradient(ops.round(p)) + (p - ops.stop_gradient(p))  # its value is exactly 0 or 1

@@ -11,8 +11,6 @@ from keras import layers
 import numpy as np
 import pytest
 
-# Variables of TensorFlow, as Keras saves them, meet NumPy 2 with this.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 B, T, D, H = 2, 3, 4, 5
 WEIGHTS = ["m/r/simple_rnn_cell/kernel", "m/r/simple_rnn_cell/recurrent_kernel", "m/r/simple_rnn_cell/bias"]

@@ -65,9 +65,9 @@ def test_a_learning_rate_changed_by_hand_is_back_at_the_start():
 
 def test_only_the_latest_models_are_kept():
     module._MODELS.clear()
-    for units in (2, 3, 4, 5, 6, 2):
+    for units in (*range(1, module._KEEP + 2), 1):
         fresh(build, 0, units=units)
-    assert len(module._MODELS) == 4
+    assert len(module._MODELS) == module._KEEP
 
 
 def unbuilt():

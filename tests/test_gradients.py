@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 
 B, T, D, H = 2, 3, 4, 5
-# Variables of TensorFlow, as Keras saves them, meet NumPy 2 with this.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 
 

@@ -1,6 +1,7 @@
 """The wrappers against hand-written loops, slices and finite differences, and Skip RNN's cost and log in plain `fit`."""
 
 from course.cells import GRUCell, LSTMCell, MinGRUCell, PeepholeLSTMCell, RNNCell
+from course.gradients import time_step_norms
 from course.skip import DilatedCell, DilatedRNN, ResidualCell, SkipCell, SkipRNN
 import keras
 from keras import ops
@@ -17,8 +18,6 @@ from test_cells import (
     numpy_loop,
     randomize,
 )
-
-# Keras 3.15 and NumPy 2, when Keras turns its variables into arrays
 
 B, T, D, H = 2, 7, 4, 5
 ALL = {"return_sequences": True, "return_state": True}
@@ -331,3 +330,22 @@ def test_what_is_no_cell_is_refused(wrap, make, error):
 def test_bad_options_are_refused(make, error):
     with pytest.raises((ValueError, TypeError), match=error):
         make()
+
+
+@pytest.mark.parametrize(
+    ("layer", "states"),
+    [
+        (lambda: keras.layers.RNN(ResidualCell(LSTMCell(H)), name="r"), {"h", "c"}),
+        (lambda: DilatedRNN(LSTMCell(H), 2, name="r"), {"h", "c"}),
+        (lambda: SkipRNN(SkipCell(GRUCell(H)), name="r"), {"h"}),
+        (lambda: SkipRNN(SkipCell(LSTMCell(H)), name="r"), {"h", "c"}),
+    ],
+)
+def test_gradient_instrument_reports_the_wrapped_cells_states_and_not_the_helpers(layer, states):
+    model = keras.Sequential([keras.Input((T, D)), layer(), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    rng = np.random.default_rng(0)
+    norms = time_step_norms(model, rng.normal(size=(B, T, D)).astype("float32"), np.ones((B, 1), "float32"))["r"]
+    assert set(norms) == states
+    assert all(values.shape == (T,) for values in norms.values())
+    assert norms["h"][-1] > 0
