@@ -1,0 +1,186 @@
+"""One search on several machines: a chief, which chooses, and workers, which train, all with one shared directory.
+
+    python -m course.tuning chief  course.searches:digits_by_row --directory runs/digits
+    python -m course.tuning worker course.searches:digits_by_row --directory runs/digits --id 1
+
+This is Keras Tuner's own mode with what it lacks: a worker shows that it is alive (a file in the shared directory), so
+that the trial of one that stays silent goes to another; a chief that was killed goes on where it was; and both end.
+The channel is not encrypted, and whoever reaches the port can take part: loopback or a private network only.
+"""
+
+import argparse
+from concurrent import futures
+import importlib
+import importlib.util
+from inspect import signature
+import os
+from pathlib import Path
+import socket
+import sys
+import time
+
+from course import tuning
+from course.tuning_alive import Alive, supervise
+from course.tuning_store import Store
+
+_ONE_THREAD = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+
+
+def main(given=None):
+    """Run the command line; return the exit status: 0 when the search is finished, 1 with a message if not."""
+    options = _parser().parse_args(given)
+    try:
+        {"chief": chief, "worker": worker}[options.role](options)
+    except (ValueError, TypeError, OSError, TimeoutError) as error:
+        print(f"{options.role}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def chief(options):
+    """Choose trials for the workers that ask, until there is nothing more to do; write the table."""
+    if options.host not in ("127.0.0.1", "localhost", "::1"):
+        print(
+            f"chief: listens on {options.host}, without encryption or password: private networks only",
+            file=sys.stderr,
+        )
+    given, plan = _definition(options)
+    _check_port(options)
+    _environment(options, "chief")
+    from course.tuning_engine import CourseTuner
+    from course.tuning_oracle import make_oracle
+
+    with Store(options.directory).opened(plan) as store:
+        oracle = make_oracle(plan)
+        CourseTuner(oracle, given["hypermodel"], store, plan)
+        server = _serve(oracle, options)
+        print(f"chief: at {options.host}:{options.port}, {len(oracle.end_order)} trials done", flush=True)
+        try:
+            supervise(oracle, store, options)
+        finally:
+            server.stop(grace=1).wait()
+        found = tuning.result(store, plan["objective"])
+        print(f"chief: finished, {len(oracle.end_order)} trials; best {found.best()}", flush=True)
+
+
+def worker(options):
+    """Train the trials that the chief hands out, until there are no more."""
+    if "chief" in options.id or not options.id.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise ValueError(f"--id must be letters, digits, '-', '_' or '.', and not hold 'chief', got {options.id!r}.")
+    for variable in _ONE_THREAD:  # before TensorFlow starts
+        os.environ.setdefault(variable, str(options.threads))
+    given, plan = _definition(options)
+    _environment(options, options.id)
+    store = Store(options.directory)
+    if _wait_for_chief(options, store, plan):
+        from course.tuning_client import Client
+        from course.tuning_engine import CourseTuner
+        from course.tuning_oracle import make_oracle
+
+        store.check(plan)
+        with Alive(store, options.id):
+            tuner = CourseTuner(make_oracle(plan), given["hypermodel"], store, plan)
+            tuner.oracle = Client(tuner.oracle, store, options.wait)
+            tuner.run(progress=False)
+    print(f"worker {options.id}: nothing more to do", flush=True)
+
+
+def _serve(oracle, options):
+    """Return the started server through which workers reach `oracle`."""
+    import grpc
+    from keras_tuner.src import protos  # not public
+    from keras_tuner.src.distribute.oracle_chief import OracleServicer  # not public
+
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=1), options=[("grpc.so_reuseport", 0)])
+    protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
+    server.add_insecure_port(f"{options.host}:{options.port}")
+    server.start()
+    return server
+
+
+def _check_port(options):
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((options.host, options.port))
+        except OSError as error:
+            raise OSError(
+                f"--host and --port must be an address of this machine that is free, got "
+                f"{options.host}:{options.port}: {error.strerror}."
+            ) from None
+
+
+def _wait_for_chief(options, store, plan):
+    """Return True when the chief answers, False if all is done; raise TimeoutError if neither comes in time."""
+    ends = time.monotonic() + options.wait
+    print(f"worker {options.id}: waiting for the chief at {options.host}:{options.port}", flush=True)
+    while True:
+        try:
+            socket.create_connection((options.host, options.port), timeout=2).close()
+            return True
+        except OSError as error:
+            if store.done(plan["max_trials"]):
+                return False
+            if time.monotonic() > ends:
+                raise TimeoutError(
+                    f"no chief at {options.host}:{options.port} for {options.wait:g} s: {error}"
+                ) from None
+            time.sleep(0.5)
+
+
+def _definition(options):
+    """Return what the target function returned, arguments of `tuning.search`, and the plan of the search."""
+    place, _, name = options.target.rpartition(":")
+    if not place or not name:
+        raise ValueError(f"target must be module:function or file.py:function, got {options.target!r}.")
+    try:
+        if place.endswith(".py"):
+            spec = importlib.util.spec_from_file_location(Path(place).stem, place)
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[spec.name] = module
+            spec.loader.exec_module(module)
+        else:
+            module = importlib.import_module(place)
+        given = getattr(module, name)()
+        bound = signature(tuning.search).bind(**given, directory=options.directory)
+    except (ImportError, AttributeError, FileNotFoundError, TypeError) as error:
+        raise ValueError(
+            f"target must name a function that returns the arguments of course.tuning.search but for directory, as a "
+            f"dict, got {options.target!r}: {type(error).__name__}: {error}"
+        ) from error
+    bound.apply_defaults()
+    return given, tuning.planned(bound.arguments)
+
+
+def _environment(options, name):
+    """Set what Keras Tuner reads: who this is and where the chief is."""
+    os.environ["KERASTUNER_TUNER_ID"] = name
+    os.environ["KERASTUNER_ORACLE_IP"], os.environ["KERASTUNER_ORACLE_PORT"] = options.host, str(options.port)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="python -m course.tuning", description="One search on several machines that share a directory."
+    )
+    roles = parser.add_subparsers(dest="role", required=True)
+    for role, text in (
+        ("chief", "chooses the trials: start one"),
+        ("worker", "trains them: start as many as you like"),
+    ):
+        sub = roles.add_parser(
+            role, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+        sub.add_argument("target", help="module:function or file.py:function; returns search's arguments as a dict")
+        sub.add_argument("--directory", required=True, help="of this search, the same for all")
+        sub.add_argument("--host", default="127.0.0.1", help="address of the chief; the channel is not encrypted")
+        sub.add_argument("--port", type=int, default=8765, help="of the chief")
+        sub.add_argument(
+            "--wait", type=float, default=600, help="seconds to wait for the other side before giving up"
+        )
+        if role == "chief":
+            sub.add_argument("--silence", type=float, default=60, help="seconds after which a silent worker is lost")
+        else:
+            sub.add_argument("--id", required=True, help="a name that no other worker has; the same after a restart")
+            sub.add_argument("--threads", type=int, default=1, help="of TensorFlow in this worker")
+    return parser

@@ -1,0 +1,154 @@
+"""Chief and workers: what is killed is taken up, what stays away is not waited for, and bad commands are refused."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+from course.tuning_alive import BEAT, Alive, gone
+from course.tuning_cluster import main
+from course.tuning_store import Store, read_json, write_json
+from faults import KINDS, ROOT, Search, faults
+import pytest
+
+TARGET = str(ROOT / "tests" / "search_target.py")
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    """Leave no trace of what a chief or worker sets for Keras Tuner."""
+    for name in ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_and_started_again_nothing_is_lost(tmp_path, kind):
+    counts = faults(kind, kills=2, seed=1, folder=tmp_path, target="define_short", trials=4)
+    assert (counts["kills"], counts["lost"], counts["trained anew"], counts["unfinished"]) == (2, 0, 0, 0)
+    assert counts["trials repeated"] <= 2
+
+
+@pytest.mark.alone
+def test_a_worker_that_never_comes_back_does_not_hold_up_the_search(tmp_path):
+    search = Search("worker", tmp_path / "search", port=free_port(), silence=3 * BEAT, target="define_short")
+    try:
+        while not search.starts():
+            assert not search.finished(0.2)
+        at_it = next((search.directory).glob("trial_*/*.started")).read_text().splitlines()[0]
+        victim = next(name for name in "12" if str(search.processes[name].pid) == at_it)
+        search.kill(victim)
+        del search.processes[victim]
+        assert search.finished(240)
+    finally:
+        search.close()
+    assert len(search.outcomes()) == 2 * 4
+    assert f"worker {victim} has been silent" in (tmp_path / "search_chief.log").read_text()
+
+
+@pytest.mark.alone
+def test_workers_and_chief_give_up_when_the_other_side_stays_away(tmp_path):
+    common = [f"{TARGET}:define_short", "--directory", str(tmp_path / "s"), "--port", str(free_port()), "--wait", "1"]
+    for role, more, message in (("worker", ["--id", "1"], "no chief at"), ("chief", [], "no worker for 1 s")):
+        run = subprocess.run(
+            [sys.executable, "-m", "course.tuning", role, *common, *more], cwd=ROOT, capture_output=True, text=True
+        )
+        assert run.returncode == 1
+        assert message in run.stderr
+        assert "Traceback" not in run.stderr
+
+
+def test_a_worker_for_a_finished_search_ends_without_a_chief(tmp_path, capsys):
+    store = Store(tmp_path)
+    write_json(store.oracle, {"stopped_at": 4, "end_order": ["0"], "trials": {"0": {}}})
+    options = ["--directory", str(tmp_path), "--id", "1", "--port", str(free_port()), "--wait", "9"]
+    assert main(["worker", f"{TARGET}:define_short", *options]) == 0
+    assert "nothing more to do" in capsys.readouterr().out
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def run(capsys, *arguments):
+    """Return what the command says when it refuses."""
+    assert main([*arguments]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("search_target", "target must be module:function or file.py:function, got 'search_target'"),
+        ("no_such_module:define", "ModuleNotFoundError"),
+        (f"{TARGET}:no_such", "AttributeError"),
+        (f"{TARGET}_:define", "ModuleNotFoundError"),
+        ("no_such_file.py:define", "FileNotFoundError"),
+        (f"{TARGET}:data", "target must name a function that returns the arguments of course.tuning.search"),
+    ],
+)
+def test_bad_targets_are_refused(tmp_path, capsys, target, message):
+    assert message in run(capsys, "chief", target, "--directory", str(tmp_path / "s"))
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_port_in_use_is_refused_and_nothing_written(tmp_path, capsys):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        said = run(capsys, "chief", f"{TARGET}:define", "--directory", str(tmp_path / "s"), "--port", str(port))
+    assert f"--host and --port must be an address of this machine that is free, got 127.0.0.1:{port}" in said
+    assert not (tmp_path / "s").exists()
+
+
+def test_another_searchs_directory_is_refused(tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("all of it")
+    options = ["--directory", str(tmp_path), "--port", str(free_port())]
+    assert "directory must be new, empty or of this search" in run(capsys, "chief", f"{TARGET}:define", *options)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("name", ["", "chief-2", "a b", "../1"])
+def test_bad_worker_names_are_refused(tmp_path, capsys, name):
+    said = run(capsys, "worker", f"{TARGET}:define", "--directory", str(tmp_path), "--id", name)
+    assert "--id must be letters, digits" in said
+
+
+def test_an_open_address_is_warned_about(tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("all of it")  # ends it before it listens
+    options = ["--directory", str(tmp_path), "--host", "0.0.0.0", "--port", str(free_port())]
+    said = run(capsys, "chief", f"{TARGET}:define", *options)
+    assert "without encryption or password: private networks only" in said
+
+
+def test_a_worker_shows_signs_of_life_under_its_name_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("course.tuning_alive.BEAT", 0.05)
+    store = Store(tmp_path)
+    with Alive(store, "1"):
+        first = read_json(tmp_path / "workers" / "1.json")
+        time.sleep(0.3)
+        assert read_json(tmp_path / "workers" / "1.json")["beat"] > first["beat"]
+        with pytest.raises(ValueError, match="--id must be of this worker alone, got '1'"), Alive(store, "1"):
+            pass
+    ended = json.loads((tmp_path / "workers" / "1.json").read_text())
+    time.sleep(0.2)
+    assert read_json(tmp_path / "workers" / "1.json") == ended
+    with Alive(store, "1"):  # the name is free again
+        pass
+
+
+def test_a_process_that_has_ended_on_this_machine_is_known_to_be_gone():
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    here = os.uname().nodename
+    assert gone({"host": here, "pid": ended.pid})
+    assert not gone({"host": here, "pid": os.getpid()})
+    assert not gone({"host": "elsewhere", "pid": ended.pid})  # who knows
