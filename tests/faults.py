@@ -82,17 +82,20 @@ class Search:
         return {p.relative_to(self.directory).with_suffix(".json"): len(p.read_text().splitlines()) for p in paths}
 
 
-def faults(kind, kills, seed, folder, target="define", trials=20):
-    """Return the counts of a kind of fault, over searches of `target`, which has so many trials of two executions."""
-    rng, port = np.random.default_rng(seed), 20_000 + 7 * seed + 1000 * KINDS.index(kind)
+def faults(kinds, kills, seed, folder, target="define", trials=20):
+    """Return the counts for kinds of faults in turn, over searches of `target`, which has so many trials of two each."""
+    rng, port = np.random.default_rng(seed), 20_000 + 7 * seed + 1000 * KINDS.index(kinds[0])
     counts = {"kills": 0, "recorded": 0, "lost": 0, "trained anew": 0, "trials repeated": 0, "unfinished": 0}
     number = 0
     while counts["kills"] < kills:
         number += 1
-        search = Search(kind, Path(folder) / f"{kind.replace(' ', '_')}_{number}", port + number, target=target)
+        search = Search(
+            kinds[0], Path(folder) / f"{kinds[0].replace(' ', '_')}_{number}", port + number, target=target
+        )
         seen, here = {}, 0
         try:
             while counts["kills"] < kills and not search.finished_after_start(rng.uniform(0, 8)):
+                kind = kinds[counts["kills"] % len(kinds)]
                 victim = {"single process": "single", "chief": "chief"}.get(kind) or rng.choice(["1", "2"])
                 if search.processes[victim].poll() is not None:  # has done its part
                     continue
@@ -124,7 +127,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for kind in options.kind or KINDS:
             begun = time.monotonic()
-            counts = faults(kind, options.kills, options.seed, folder)
+            counts = faults([kind], options.kills, options.seed, folder)
             told = ", ".join(f"{name} {count}" for name, count in counts.items())
             print(f"{kind}: {told} ({time.monotonic() - begun:.0f} s)", flush=True)
 
