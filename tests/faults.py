@@ -55,10 +55,10 @@ class Search:
             time.sleep(0.05)
         return all(process.returncode == 0 for process in self.processes.values())
 
-    def finished_after_start(self, seconds):
-        """Wait for a training to start and so many seconds longer; return whether the search finished meanwhile."""
-        before = self.starts()
-        while self.starts() == before:
+    def finished_after_one(self, seconds):
+        """Wait for a training to end and so many seconds longer; return whether the search finished meanwhile."""
+        before = self.outcomes().keys()
+        while self.outcomes().keys() == before:
             if self.finished(0.2):
                 return True
         return self.finished(seconds)
@@ -94,7 +94,7 @@ def faults(kinds, kills, seed, folder, target="define", trials=20):
         )
         seen, here = {}, 0
         try:
-            while counts["kills"] < kills and not search.finished_after_start(rng.uniform(0, 8)):
+            while counts["kills"] < kills and not search.finished_after_one(rng.uniform(0, 8)):
                 kind = kinds[counts["kills"] % len(kinds)]
                 victim = {"single process": "single", "chief": "chief"}.get(kind) or rng.choice(["1", "2"])
                 if search.processes[victim].poll() is not None:  # has done its part

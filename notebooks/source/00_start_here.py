@@ -205,7 +205,7 @@ quiz.show("quizzes/00_start_here.json")
 # | 09 | Is a simpler gate enough? *(to come)* | 40 | 08 |
 # | 10 | Can it write a book chapter? *(to come)* | 60 | 03, 08 |
 # | 11 | Is it learning or memorising? *(to come)* | 50 | 03 |
-# | 12 | Which size and how much dropout should I use? *(to come)* | 50 | 01 |
+# | [12](12_tuning.ipynb) | Which size and how much dropout should I use? | 50 | 01 |
 # | 13 | Can we reproduce "On the difficulty of training RNNs"? *(to come)* | 50 | 06, 07 |
 # | 14 | What held up, and which network should I use? *(to come)* | 30 | all |
 #
