@@ -112,6 +112,8 @@ def _members(cls):
             "__weakref__",
             "__doc__",
             "__module__",
+            "__dataclass_fields__",  # what they say is in the annotations and in the code of __init__
+            "__dataclass_params__",
             "__firstlineno__",
             "__static_attributes__",
         ):

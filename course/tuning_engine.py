@@ -9,6 +9,7 @@ up again trains only what is missing.
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 import os
+import sys
 
 from course.tuning_training import TUNER, train
 import joblib
@@ -38,7 +39,8 @@ class CourseTuner(keras_tuner.Tuner):
 
     def run(self, progress):
         """Search, here or as a worker, with a bar that shows the best score so far."""
-        with tqdm(total=self.plan["max_trials"], unit="trial", disable=not progress, leave=False) as self.bar:
+        look = {"unit": "trial", "disable": not progress, "leave": False, "file": sys.stdout}
+        with tqdm(total=self.plan["max_trials"], **look) as self.bar:
             self._show()
             self.search()
 

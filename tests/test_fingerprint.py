@@ -1,5 +1,6 @@
 """What counts as changed code, and what does not."""
 
+from dataclasses import dataclass
 import functools
 import os
 import subprocess
@@ -8,6 +9,7 @@ import threading
 import types
 
 from course import fingerprint as module
+from course.datasets import digits
 from course.fingerprint import fingerprint
 import pytest
 
@@ -113,3 +115,16 @@ def test_the_same_in_another_process_with_other_hashes():
 def test_what_has_no_content_to_compare_is_named(thing):
     with pytest.raises(TypeError, match=r"results cannot be stored by the content of <unlocked _thread.lock"):
         fingerprint(thing)
+
+
+def test_data_classes_count_with_their_fields_and_defaults():
+    def made(default):
+        @dataclass(frozen=True)
+        class Point:
+            x: float = default
+
+        return Point
+
+    assert fingerprint(made(1.0)) == fingerprint(made(1.0))
+    assert fingerprint(made(1.0)) != fingerprint(made(2.0))
+    assert fingerprint(digits) == fingerprint(digits)

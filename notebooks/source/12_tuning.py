@@ -69,7 +69,7 @@ choices = ["cell", "units", "layers", "dropout", "recurrent_dropout", "learning_
 
 # %%
 folder = tempfile.mkdtemp()
-live = tuning.search(**given | {"max_trials": 2}, directory=folder, progress=False)
+live = tuning.search(**given | {"max_trials": 2}, directory=folder)
 print(live.table[["trial", "execution", "cell", "units", "score", "attempts"]].round(2))
 
 # %% [markdown]
@@ -77,7 +77,7 @@ print(live.table[["trial", "execution", "cell", "units", "score", "attempts"]].r
 # how many does it start if you run it twice?
 
 # %%
-live = tuning.search(**given | {"max_trials": 5}, directory=folder, progress=False)
+live = tuning.search(**given | {"max_trials": 5}, directory=folder)
 begun = time.perf_counter()
 third = tuning.search(**given | {"max_trials": 5}, directory=folder, progress=False)
 seconds = time.perf_counter() - begun
@@ -109,19 +109,19 @@ plots.show(axes)
 # ```python
 # import keras_tuner
 #
-# def build(hp):                                            # hp declares, and returns the value of this trial
+# def build(hp):  # hp declares, and returns the value of this trial
 #     H = hp.Int("units", 8, 64, sampling="log")
-#     dropout = hp.Float("dropout", 0.0, 0.6)
+#     dropout = keras.layers.Dropout(hp.Float("dropout", 0.0, 0.6))
 #     model = keras.Sequential(
-#         [keras.Input((8, 8)), keras.layers.LSTM(H), keras.layers.Dropout(dropout), keras.layers.Dense(10)]
+#         [keras.Input((8, 8)), keras.layers.LSTM(H), dropout, keras.layers.Dense(10)]
 #     )
 #     model.compile(...)
 #     return model
 #
-# tuner = keras_tuner.RandomSearch(build, objective="val_accuracy", max_trials=100, executions_per_trial=2, seed=1,
-#                                  directory="runs", project_name="digits")
-# tuner.search(x_train, y_train, validation_data=(x_validation, y_validation), batch_size=16, epochs=30,
-#              callbacks=[keras.callbacks.EarlyStopping("val_accuracy", patience=10, restore_best_weights=True)])
+# tuner = keras_tuner.RandomSearch(
+#     build, objective="val_accuracy", max_trials=100, executions_per_trial=2, seed=1
+# )
+# tuner.search(x_train, y_train, validation_data=(x_validation, y_validation), epochs=30)
 # tuner.results_summary()
 # ```
 #
