@@ -14,7 +14,7 @@ import joblib
 import numpy as np
 
 RESERVED = ("seed", "error", "seconds")  # columns that sweep fills
-_ONE_THREAD = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")  # TensorFlow ignores the first
+ONE_THREAD = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")  # TensorFlow ignores the first
 _PARENT = os.getppid()  # on joblib's workers the process that called sweep; on Dask's not
 _TURN = threading.Lock()  # random seeds are global: runs on threads of one process take turns
 
@@ -32,7 +32,7 @@ def work(task):
     """Run some seeds of one setting; return {(place of the setting, seed): outcome}."""
     home, content = task
     if home != (platform.node(), os.getpid()):
-        for variable in _ONE_THREAD:  # before the run's own code is read, which may start TensorFlow
+        for variable in ONE_THREAD:  # before the run's own code is read, which may start TensorFlow
             os.environ.setdefault(variable, "1")
     run, code, place, setting, seeds, directory = cloudpickle.loads(content)
     if code is not None and code != fingerprint(run):

@@ -4,7 +4,6 @@ import os
 import platform
 import threading
 import time
-import uuid
 
 from course.tuning_store import read_json, write_json
 from tqdm import tqdm
@@ -16,7 +15,7 @@ class Alive:
     """Shows, by a file that changes, that a worker is alive; refuses a second one of the same name."""
 
     def __init__(self, store, name):
-        self.path, self.name, self.token = store.directory / "workers" / f"{name}.json", name, uuid.uuid4().hex
+        self.path, self.name = store.directory / "workers" / f"{name}.json", name
         self.done = threading.Event()
 
     def __enter__(self):
@@ -33,7 +32,7 @@ class Alive:
         self.done.set()
 
     def beat(self, count):
-        write_json(self.path, {"host": platform.node(), "pid": os.getpid(), "token": self.token, "beat": count})
+        write_json(self.path, {"host": platform.node(), "pid": os.getpid(), "beat": count})
 
     def _run(self):
         count = 0
@@ -67,13 +66,13 @@ def supervise(oracle, store, options):
         for name in oracle.workers():
             sign = read_json(store.directory / "workers" / f"{name}.json")
             if name not in seen or seen[name][0] != sign:
-                seen[name], alone_since = (sign, now), now
+                seen[name] = sign, now
             elif now - seen[name][1] > options.silence:
                 trial = oracle.forget(name)
                 del seen[name]
                 lost = "" if trial is None else f"; trial {trial} goes to another"
                 print(f"chief: worker {name} has been silent for {options.silence:g} s{lost}", flush=True)
-        if not oracle.workers() and now - alone_since > options.wait:
-            raise TimeoutError(f"no worker for {options.wait:g} s. Nothing is lost: start chief and workers again.")
         if oracle.workers():
             alone_since = now
+        elif now - alone_since > options.wait:
+            raise TimeoutError(f"no worker for {options.wait:g} s. Nothing is lost: start chief and workers again.")

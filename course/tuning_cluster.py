@@ -20,10 +20,9 @@ import sys
 import time
 
 from course import tuning
+from course.runs import ONE_THREAD
 from course.tuning_alive import Alive, supervise
 from course.tuning_store import Store
-
-_ONE_THREAD = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 def main(given=None):
@@ -67,7 +66,7 @@ def worker(options):
     """Train the trials that the chief hands out, until there are no more."""
     if "chief" in options.id or not options.id.replace("-", "").replace("_", "").replace(".", "").isalnum():
         raise ValueError(f"--id must be letters, digits, '-', '_' or '.', and not hold 'chief', got {options.id!r}.")
-    for variable in _ONE_THREAD:  # before TensorFlow starts
+    for variable in ONE_THREAD:  # before TensorFlow starts
         os.environ.setdefault(variable, str(options.threads))
     given, plan = _definition(options)
     _environment(options, options.id)
@@ -76,12 +75,16 @@ def worker(options):
         from course.tuning_client import Client
         from course.tuning_engine import CourseTuner
         from course.tuning_oracle import make_oracle
+        import grpc
 
         store.check(plan)
         with Alive(store, options.id):
             tuner = CourseTuner(make_oracle(plan), given["hypermodel"], store, plan)
             tuner.oracle = Client(tuner.oracle, store, options.wait)
-            tuner.run(progress=False)
+            try:
+                tuner.run(progress=False)
+            except grpc.RpcError as error:
+                raise TimeoutError(f"the chief has not answered for {options.wait:g} s: {error.code()}.") from error
     print(f"worker {options.id}: nothing more to do", flush=True)
 
 

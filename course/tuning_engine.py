@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 import os
 import sys
 
+from course.runs import ONE_THREAD
 from course.tuning_training import TUNER, train
 import joblib
 from joblib.externals.loky import get_reusable_executor
@@ -20,8 +21,6 @@ from keras_tuner.engine.trial import TrialStatus
 from keras_tuner.errors import FailedTrialError
 import numpy as np
 from tqdm import tqdm
-
-_THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")  # TensorFlow ignores the first
 
 
 class CourseTuner(keras_tuner.Tuner):
@@ -78,7 +77,7 @@ class CourseTuner(keras_tuner.Tuner):
         pool = get_reusable_executor(
             min(joblib.cpu_count(), self.plan["executions"]),
             timeout=300,  # seconds until idle processes end
-            env={variable: os.environ.get(variable, "1") for variable in _THREADS},
+            env={variable: os.environ.get(variable, "1") for variable in ONE_THREAD},
         )
         futures = {pool.submit(train, **self._task(trial, k)): k for k in missing}
         for future in as_completed(futures):

@@ -4,19 +4,7 @@ from course import checks
 from course.exercises import lesson_00, lesson_01
 import numpy as np
 import pytest
-
-
-def verdict(check, answer):
-    found = check(answer)
-    assert isinstance(found, checks.Verdict)
-    return found
-
-
-def wrong(check, answer, hint):
-    found = verdict(check, answer)
-    assert found.status == "wrong", found
-    assert hint in found.message
-
+from verdicts import verdict, wrong
 
 # The engine
 

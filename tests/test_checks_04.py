@@ -6,14 +6,7 @@ from course.exercises import lesson_04
 from course.numpy_rnn import rnn_forward
 import numpy as np
 import pytest
-
-
-def wrong(check, answer, hint):
-    found = check(answer)
-    assert isinstance(found, checks.Verdict)
-    assert found.status == "wrong", found
-    assert hint in found.message
-
+from verdicts import wrong
 
 # The backward step
 

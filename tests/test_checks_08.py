@@ -6,19 +6,7 @@ from course.numpy_rnn import lstm_forward, sigmoid
 import keras
 import numpy as np
 import pytest
-
-
-def verdict(check, answer):
-    found = check(answer)
-    assert isinstance(found, checks.Verdict)
-    return found
-
-
-def wrong(check, answer, hint):
-    found = verdict(check, answer)
-    assert found.status == "wrong", found
-    assert hint in found.message
-
+from verdicts import verdict, wrong
 
 # One step
 

@@ -5,19 +5,7 @@ from course.exercises import lesson_12
 import numpy as np
 import pandas as pd
 import pytest
-
-
-def verdict(check, answer):
-    found = check(answer)
-    assert isinstance(found, checks.Verdict)
-    return found
-
-
-def wrong(check, answer, hint):
-    found = verdict(check, answer)
-    assert found.status == "wrong", found
-    assert hint in found.message
-
+from verdicts import verdict, wrong
 
 # The search space
 

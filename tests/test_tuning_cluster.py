@@ -119,6 +119,17 @@ def test_another_searchs_directory_is_refused(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_a_worker_of_another_search_is_refused(tmp_path, capsys):
+    write_json(tmp_path / "search.json", {"executions": 3})
+    options = ["--directory", str(tmp_path), "--id", "1", "--wait", "9"]
+    with socket.socket() as chief:
+        chief.bind(("127.0.0.1", 0))
+        chief.listen()
+        assert main(["worker", f"{TARGET}:define", *options, "--port", str(chief.getsockname()[1])]) == 1
+    assert "directory holds the results of another search" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["search.json"]
+
+
 @pytest.mark.parametrize("name", ["", "chief-2", "a b", "../1"])
 def test_bad_worker_names_are_refused(tmp_path, capsys, name):
     said = run(capsys, "worker", f"{TARGET}:define", "--directory", str(tmp_path), "--id", name)
