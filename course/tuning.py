@@ -65,6 +65,8 @@ def search(
 
     with Store(directory).opened(plan) as store:
         tuner = CourseTuner(make_oracle(plan), hypermodel, store, plan)
+        for worker in tuner.oracle.workers() - {tuner.tuner_id}:  # of this search when it had a chief
+            tuner.oracle.forget(worker)
         tuner.run(progress)
         return result(store, plan["objective"])
 
@@ -101,8 +103,7 @@ class SearchResult:
         first = self.trials().iloc[0]
         if pd.isna(first["score"]):
             raise ValueError(f"every trial failed; the first error: {first['error']}")
-        values = {name: first[name] for name in self.choices if pd.notna(first[name])}
-        return {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}
+        return {name: value for name, value in self.store.chosen(first["trial"]).items() if name in self.choices}
 
 
 def result(store, objective):
@@ -122,8 +123,8 @@ def planned(given):
 
     arguments.one_of("strategy", given["strategy"], STRATEGIES)
     for name in ("max_trials", "executions", "epochs", "patience", "batch_size"):
-        arguments.integer(name, given[name], at_least=1)
-    arguments.integer("seed", given["seed"], at_least=0, at_most=20_000)
+        given[name] = arguments.integer(name, given[name], at_least=1)
+    given["seed"] = arguments.integer("seed", given["seed"], at_least=0, at_most=20_000)
     for part in ("train", "validation"):
         x, y = (getattr(given["data"], f"{axis}_{part}", None) for axis in "xy")
         if x is None or y is None:

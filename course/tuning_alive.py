@@ -1,5 +1,6 @@
 """Signs of life: a worker of a search shows them, and the chief takes the trial of one that has ceased to."""
 
+from contextlib import suppress
 import os
 import platform
 import threading
@@ -37,7 +38,8 @@ class Alive:
     def _run(self):
         count = 0
         while not self.done.wait(BEAT):
-            self.beat(count := count + 1)
+            with suppress(OSError):  # a network drive that is away for a moment: again at the next beat
+                self.beat(count := count + 1)
 
 
 def gone(sign):
@@ -63,8 +65,12 @@ def supervise(oracle, store, options):
         time.sleep(0.5)
         show_progress(bar, oracle)
         now = time.monotonic()
+        if oracle.failure is not None:
+            raise oracle.failure
         for name in oracle.workers():
-            sign = read_json(store.directory / "workers" / f"{name}.json")
+            sign = seen.get(name, [None])[0]
+            with suppress(OSError):  # on a network drive also that the file was replaced just now
+                sign = read_json(store.directory / "workers" / f"{name}.json")
             if name not in seen or seen[name][0] != sign:
                 seen[name] = sign, now
             elif now - seen[name][1] > options.silence:

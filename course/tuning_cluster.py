@@ -8,7 +8,6 @@ that the trial of one that stays silent goes to another; a chief that was killed
 The channel is not encrypted, and whoever reaches the port can take part: loopback or a private network only.
 """
 
-import argparse
 from concurrent import futures
 import importlib
 import importlib.util
@@ -22,13 +21,15 @@ import time
 from course import tuning
 from course.runs import ONE_THREAD
 from course.tuning_alive import Alive, supervise
+from course.tuning_options import check, parser
 from course.tuning_store import Store
 
 
 def main(given=None):
     """Run the command line; return the exit status: 0 when the search is finished, 1 with a message if not."""
-    options = _parser().parse_args(given)
+    options = parser().parse_args(given)
     try:
+        check(options)
         {"chief": chief, "worker": worker}[options.role](options)
     except (ValueError, TypeError, OSError, TimeoutError) as error:
         print(f"{options.role}: {error}", file=sys.stderr)
@@ -58,14 +59,15 @@ def chief(options):
             supervise(oracle, store, options)
         finally:
             server.stop(grace=1).wait()
-        found = tuning.result(store, plan["objective"])
-        print(f"chief: finished, {len(oracle.end_order)} trials; best {found.best()}", flush=True)
+        found, ended = tuning.result(store, plan["objective"]), f"chief: finished, {len(oracle.end_order)} trials; "
+        try:
+            print(f"{ended}best {found.best()}", flush=True)
+        except ValueError as error:
+            print(f"{ended}{error}", flush=True)
 
 
 def worker(options):
     """Train the trials that the chief hands out, until there are no more."""
-    if "chief" in options.id or not options.id.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        raise ValueError(f"--id must be letters, digits, '-', '_' or '.', and not hold 'chief', got {options.id!r}.")
     for variable in ONE_THREAD:  # before TensorFlow starts
         os.environ.setdefault(variable, str(options.threads))
     given, plan = _definition(options)
@@ -78,13 +80,21 @@ def worker(options):
         import grpc
 
         store.check(plan)
+        if not store.known():
+            raise ValueError(
+                f"--directory must be the chief's, got {str(store.directory)!r}, where it has left no file."
+            )
         with Alive(store, options.id):
             tuner = CourseTuner(make_oracle(plan), given["hypermodel"], store, plan)
             tuner.oracle = Client(tuner.oracle, store, options.wait)
             try:
                 tuner.run(progress=False)
             except grpc.RpcError as error:
-                raise TimeoutError(f"the chief has not answered for {options.wait:g} s: {error.code()}.") from error
+                if error.code() == grpc.StatusCode.UNKNOWN:  # it raised
+                    raise ConnectionError(f"the chief has failed: {error.details()}") from error
+                raise ConnectionError(
+                    f"the chief has not answered for {options.wait:g} s: {error.code()}."
+                ) from error
     print(f"worker {options.id}: nothing more to do", flush=True)
 
 
@@ -96,9 +106,14 @@ def _serve(oracle, options):
 
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=1), options=[("grpc.so_reuseport", 0)])
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
-    server.add_insecure_port(f"{options.host}:{options.port}")
+    server.add_insecure_port(f"{_bracketed(options.host)}:{options.port}")
     server.start()
     return server
+
+
+def _bracketed(host):
+    """Return the host as it stands before a colon and a port."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _check_port(options):
@@ -142,6 +157,7 @@ def _definition(options):
             spec = importlib.util.spec_from_file_location(Path(place).stem, place)
             module = importlib.util.module_from_spec(spec)
             sys.modules[spec.name] = module
+            sys.path.insert(0, str(Path(place).resolve().parent))  # where the processes that train find it, too
             spec.loader.exec_module(module)
         else:
             module = importlib.import_module(place)
@@ -159,31 +175,5 @@ def _definition(options):
 def _environment(options, name):
     """Set what Keras Tuner reads: who this is and where the chief is."""
     os.environ["KERASTUNER_TUNER_ID"] = name
-    os.environ["KERASTUNER_ORACLE_IP"], os.environ["KERASTUNER_ORACLE_PORT"] = options.host, str(options.port)
-
-
-def _parser():
-    parser = argparse.ArgumentParser(
-        prog="python -m course.tuning", description="One search on several machines that share a directory."
-    )
-    roles = parser.add_subparsers(dest="role", required=True)
-    for role, text in (
-        ("chief", "chooses the trials: start one"),
-        ("worker", "trains them: start as many as you like"),
-    ):
-        sub = roles.add_parser(
-            role, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-        )
-        sub.add_argument("target", help="module:function or file.py:function; returns search's arguments as a dict")
-        sub.add_argument("--directory", required=True, help="of this search, the same for all")
-        sub.add_argument("--host", default="127.0.0.1", help="address of the chief; the channel is not encrypted")
-        sub.add_argument("--port", type=int, default=8765, help="of the chief")
-        sub.add_argument(
-            "--wait", type=float, default=600, help="seconds to wait for the other side before giving up"
-        )
-        if role == "chief":
-            sub.add_argument("--silence", type=float, default=60, help="seconds after which a silent worker is lost")
-        else:
-            sub.add_argument("--id", required=True, help="a name that no other worker has; the same after a restart")
-            sub.add_argument("--threads", type=int, default=1, help="of TensorFlow in this worker")
-    return parser
+    os.environ["KERASTUNER_ORACLE_IP"] = _bracketed(options.host)
+    os.environ["KERASTUNER_ORACLE_PORT"] = str(options.port)

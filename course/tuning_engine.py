@@ -12,9 +12,10 @@ import os
 import sys
 
 from course.runs import ONE_THREAD
-from course.tuning_training import TUNER, train
+from course.tuning_training import RESERVED, TUNER, blank, train
 import joblib
 from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 import keras
 import keras_tuner
 from keras_tuner.engine.trial import TrialStatus
@@ -84,8 +85,12 @@ class CourseTuner(keras_tuner.Tuner):
             k = futures[future]
             try:
                 outcome = future.result()
-            except BrokenProcessPool as error:  # of both processes, whichever died
-                outcome = {"seed": self.plan["seed"] + k, "curve": [], "error": f"the process died: {error}"[:500]}
+            except TerminatedWorkerError as error:  # of both processes, whichever died
+                outcome = blank(self.plan["seed"] + k) | {"error": f"the process died: {error}"[:500]}
+            except BrokenProcessPool as error:
+                raise ValueError(
+                    f"hypermodel and data must be such that other processes can load them: {error}"
+                ) from error
             self.store.finished(name, k, outcome | {"attempts": attempts[k]})
 
     def _task(self, trial, execution):
@@ -104,10 +109,9 @@ class CourseTuner(keras_tuner.Tuner):
 
 def show_progress(bar, oracle):
     """Set a tqdm bar to the trials that have ended and the best score so far."""
-    bar.n = len(oracle.end_order)
-    best = oracle.get_best_trials()
-    if best and best[0].score is not None:
-        bar.set_postfix_str(f"best {oracle.objective.name} {best[0].score:.3f}", refresh=False)
+    bar.n, best = oracle.progress()
+    if best is not None:
+        bar.set_postfix_str(f"best {oracle.objective.name} {best:.3f}", refresh=False)
     bar.refresh()
 
 
@@ -115,8 +119,9 @@ def checked_model(hypermodel):
     """Raise TypeError or ValueError unless `hypermodel` makes a compiled model of its first choices."""
     if not callable(hypermodel) and not isinstance(hypermodel, keras_tuner.HyperModel):
         raise TypeError(f"hypermodel must be a function of HyperParameters or a HyperModel, got {hypermodel!r}.")
+    hp = keras_tuner.HyperParameters()
     try:
-        model = getattr(hypermodel, "build", hypermodel)(keras_tuner.HyperParameters())
+        model = getattr(hypermodel, "build", hypermodel)(hp)
     except Exception as error:
         raise ValueError(
             f"hypermodel must make a compiled model; it raised {type(error).__name__}: {error}"
@@ -125,13 +130,17 @@ def checked_model(hypermodel):
         raise ValueError(
             f"hypermodel must make a compiled keras.Model that starts with a keras.Input, got {model!r}."
         )
+    if taken := sorted({*hp.values} & {*RESERVED}):
+        raise ValueError(f"hypermodel must name its choices otherwise than the table its columns, got {taken}.")
 
 
 def checked_objective(objective):
     """Return a `keras_tuner.Objective`; raise ValueError if its direction is not known."""
-    if isinstance(objective, keras_tuner.Objective) and objective.direction in ("min", "max"):
+    if type(objective) is keras_tuner.Objective and objective.direction in ("min", "max"):
         return objective
     try:
+        if not isinstance(objective, str):
+            raise TypeError
         return keras_tuner.oracles.RandomSearchOracle(objective=objective).objective
     except Exception:
         raise ValueError(

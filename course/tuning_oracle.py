@@ -4,12 +4,39 @@ Keras Tuner keeps an oracle's state and its trials in several files, each writte
 loses a trial or breaks the search. Here the whole state is one file, replaced at once.
 """
 
+from functools import wraps
+import threading
 import warnings
 
 from course.tuning_store import read_json, write_json
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.src.engine.oracle import LOCKS, THREADS  # not public
 from sklearn.exceptions import ConvergenceWarning
+
+
+def synchronized(method):
+    """Like Keras Tuner's, let one thread at a time into an oracle; but let go of it also when the method raises.
+
+    What a call from a worker has raised is kept in `failure`, for the chief to end with.
+    """
+
+    @wraps(method)
+    def alone(self, *args, **kwargs):
+        thread = threading.current_thread().name
+        if THREADS[self] == thread:
+            return method(self, *args, **kwargs)
+        with LOCKS[self]:
+            THREADS[self] = thread
+            try:
+                return method(self, *args, **kwargs)
+            except Exception as error:
+                self.failure = error
+                raise
+            finally:
+                THREADS[self] = None
+
+    return alone
 
 
 class DurableOracle:
@@ -22,6 +49,7 @@ class DurableOracle:
 
     path = None  # of the file
     stopped_at = None  # the number of trials at which there was nothing more to do
+    failure = None  # what a call has raised
 
     def get_state(self):
         state = super().get_state()
@@ -51,7 +79,7 @@ class DurableOracle:
     def _save_trial(self, trial):
         """Trials are kept in the state."""
 
-    @keras_tuner.synchronized
+    @synchronized
     def create_trial(self, tuner_id):
         trial = super().create_trial(tuner_id)
         if trial.status == TrialStatus.STOPPED:
@@ -65,13 +93,15 @@ class DurableOracle:
             trial.metrics = type(trial.metrics)()  # of an earlier start nothing counts
         return trial
 
-    @keras_tuner.synchronized
+    @synchronized
     def update_trial(self, trial_id, metrics, step=0):
         if trial_id in self.end_order:
             return self.trials[trial_id]
-        return super().update_trial(trial_id, metrics, step)
+        trial = super().update_trial(trial_id, metrics, step)
+        self.save()  # a chief that is killed before the trial is ended must know the metric
+        return trial
 
-    @keras_tuner.synchronized
+    @synchronized
     def end_trial(self, trial):
         if trial.trial_id in self.end_order:  # by a worker that took it over
             return
@@ -79,7 +109,7 @@ class DurableOracle:
             self._retry_queue.remove(trial.trial_id)
         super().end_trial(trial)
 
-    @keras_tuner.synchronized
+    @synchronized
     def forget(self, tuner_id):
         """Take from a worker that is gone the trial it was at, for another one; return its name, or None."""
         self.tuner_ids.discard(tuner_id)
@@ -89,10 +119,16 @@ class DurableOracle:
             self.save()
         return None if trial is None else trial.trial_id
 
-    @keras_tuner.synchronized
+    @synchronized
     def workers(self):
         """Return the names of the workers that are at a trial or waiting for one."""
         return {*self.ongoing_trials, *self.tuner_ids}
+
+    @synchronized
+    def progress(self):
+        """Return how many trials have ended, and the best score so far or None."""
+        best = self.get_best_trials()
+        return len(self.end_order), best[0].score if best else None
 
     @property
     def finished(self):

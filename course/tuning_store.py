@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import json
 import os
 from pathlib import Path
+import warnings
 
 from course.fingerprint import fingerprint
 from filelock import FileLock, Timeout
@@ -72,6 +73,10 @@ class Store:
                 f"directory holds the results of another search, {place}: {told} differ. Name another directory."
             )
 
+    def known(self):
+        """Return whether a search has been begun in the directory."""
+        return (self.directory / "search.json").is_file()
+
     def done(self, max_trials):
         """Return whether a search for so many trials is finished."""
         state = read_json(self.oracle)
@@ -99,19 +104,23 @@ class Store:
         return len(path.read_text().splitlines())
 
     def finished(self, trial, execution, outcome):
-        """Record the outcome of an execution for good."""
-        write_json(self.file(trial, execution, "json"), outcome)
+        """Record the outcome of an execution for good, unless another worker has."""
+        if self.outcome(trial, execution) is None:
+            write_json(self.file(trial, execution, "json"), outcome)
 
     def tables(self):
         """Return the table of executions, that of epochs, and the names of the hyperparameters."""
         oracle = read_json(self.oracle) or {"trials": {}, "hyperparameters": {"space": []}}
-        choices = [hp["config"]["name"] for hp in oracle["hyperparameters"]["space"] if hp["class_name"] != "Fixed"]
+        space = oracle["hyperparameters"]["space"]
+        choices = [*dict.fromkeys(hp["config"]["name"] for hp in space if hp["class_name"] != "Fixed")]
         rows, epochs = [], []
-        for name, trial in sorted(oracle["trials"].items()):
+        for name, trial in sorted(oracle["trials"].items(), key=lambda item: int(item[0])):
             values = trial["hyperparameters"]["values"]
-            for path in sorted(self.directory.glob(f"trial_{name}/execution_*.json")):
+            found = {int(p.stem.split("_")[1]): p for p in self.directory.glob(f"trial_{name}/execution_*.json")}
+            if name in oracle.get("end_order", []) and not found:
+                warnings.warn(f"what trial {name} has left is not in {self.directory}", stacklevel=4)
+            for execution, path in sorted(found.items()):
                 outcome = read_json(path)
-                execution = int(path.stem.split("_")[1])
                 curve = outcome.pop("curve")
                 place = {"trial": int(name), "execution": execution, "seed": outcome.pop("seed")}
                 rows.append({**place, **{n: values.get(n) for n in choices}, **outcome})
@@ -121,6 +130,13 @@ class Store:
         table = pd.DataFrame(rows)
         table["error"] = table.pop("error").astype(object)  # last
         return table, pd.DataFrame(epochs), choices
+
+    def chosen(self, trial):
+        """Return the hyperparameters of a trial as they were drawn, and those only that it has."""
+        values = {
+            int(name): trial["hyperparameters"]["values"] for name, trial in read_json(self.oracle)["trials"].items()
+        }
+        return values[trial]
 
 
 def write_json(path, content):

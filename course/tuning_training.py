@@ -9,6 +9,20 @@ import keras
 import numpy as np
 
 TUNER = "tuner/"  # begins the names of what Hyperband adds to the hyperparameters
+OUTCOME = ("seed", "score", "best_epoch", "epochs", "seconds", "parameters", "error")
+RESERVED = (
+    *OUTCOME,
+    "trial",
+    "execution",
+    "epoch",
+    "attempts",
+    "curve",
+)  # columns: no choice, no metric may be called so
+
+
+def blank(seed):
+    """Return the outcome of a training that has come to nothing, without its error."""
+    return dict.fromkeys(OUTCOME) | {"seed": seed, "epochs": 0, "curve": []}
 
 
 def train(hypermodel, hyperparameters, data, plan, seed, weights, earlier, parent):
@@ -19,20 +33,20 @@ def train(hypermodel, hyperparameters, data, plan, seed, weights, earlier, paren
     has ended, so does this one, without a result.
     """
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # that every setting is traced anew is no news here
-    outcome = {"seed": seed, "score": None, "best_epoch": None, "epochs": 0, "parameters": None, "error": None}
+    outcome = blank(seed)
     begun = time.perf_counter()
     try:
         model = _model(hypermodel, hyperparameters, seed, earlier)
         history = _fit(hypermodel, hyperparameters, model, data, plan, parent)
         curve = _curve(history)
         outcome |= {"parameters": model.count_params(), "epochs": len(curve), "curve": curve}
-        outcome |= _best(history, curve, plan["objective"])
+        outcome |= _best(history, curve, plan["objective"], hyperparameters.values)
         new = weights.with_name(f".{os.getpid()}.weights.h5")
         model.save_weights(new)
         os.replace(new, weights)
     except Exception as error:
         outcome["error"] = f"{type(error).__name__}: {error}"[:500]
-    return {"curve": [], **outcome, "seconds": time.perf_counter() - begun}
+    return outcome | {"seconds": time.perf_counter() - begun}
 
 
 def _model(hypermodel, hyperparameters, seed, earlier):
@@ -67,8 +81,10 @@ def _fit(hypermodel, hyperparameters, model, data, plan, parent):
     return model.fit(data.x_train, data.y_train, **arguments)
 
 
-def _best(history, curve, objective):
+def _best(history, curve, objective, choices):
     """Return score, best epoch and the metrics there; raise ValueError if there is no score or the loss is NaN."""
+    if taken := sorted({*history.history} & {*RESERVED, *choices} | {*choices} & {*RESERVED}):
+        raise ValueError(f"no two of choices, metrics and the table's own columns may have one name, got {taken}.")
     if objective.name not in history.history:
         raise ValueError(f"objective must be one of the logs {[*history.history]}, got {objective.name!r}.")
     if not all(np.isfinite(epoch["loss"]) for epoch in curve):

@@ -101,7 +101,8 @@ def faults(kinds, kills, seed, folder, target="define", trials=20):
                     continue
                 search.kill(victim)
                 counts["kills"], here = counts["kills"] + 1, here + 1
-                seen |= {name: (text, search.starts()[name]) for name, text in search.outcomes().items()}
+                new = {name: (text, search.starts()[name]) for name, text in search.outcomes().items()}
+                seen = new | seen  # what an earlier kill has found recorded counts
                 search.processes[victim] = search.start(victim)
             counts["unfinished"] += not search.finished(600)
         finally:

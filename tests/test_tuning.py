@@ -1,5 +1,6 @@
 """A search keeps every execution, refuses what is not its own, and goes on from any moment at which it was killed."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 
 from course import hypermodels, tuning, tuning_training
 from course.datasets import digits
+from course.tuning_alive import supervise
 from course.tuning_engine import checked_objective
 from course.tuning_oracle import make_oracle
 from course.tuning_store import Store, read_json, write_json
@@ -150,6 +152,12 @@ def test_a_loss_of_nan_is_told_with_its_epoch_and_there_is_no_best(tmp_path):
         result.best()
 
 
+def with_metric_error(hp):
+    model = search_target.build(hp)
+    model.compile("sgd", hp.Choice("loss", ["mse"]), metrics=[keras.metrics.MeanAbsoluteError(name="error")])
+    return model
+
+
 def dies(hp):
     if os.getpid() != int(os.environ["SEARCHING"]):  # not where the model is checked
         os.kill(os.getpid(), signal.SIGKILL)
@@ -162,6 +170,15 @@ def test_a_training_that_takes_its_process_down_is_a_row(tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="2 of 2 trials failed"):
         result = search(tmp_path / "d", hypermodel=dies, executions=1, max_trials=2)
     assert result.table["error"].str.startswith("the process died: ").all()
+    assert result.trials()["error"].notna().all()
+    with pytest.raises(ValueError, match="every trial failed; the first error: the process died"):
+        result.best()
+
+
+def test_a_metric_called_like_a_column_or_a_choice_is_a_failure(tmp_path):
+    with pytest.warns(UserWarning, match="1 of 1 trials failed"):
+        table = search(tmp_path / "m", hypermodel=with_metric_error, executions=1, max_trials=1).table
+    assert "may have one name, got ['error', 'loss']" in table["error"][0]
 
 
 # going on
@@ -181,6 +198,27 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing may handle it."""
 
 
+@pytest.fixture
+def trained(monkeypatch):
+    """Instead of trainings, which take seconds, made-up outcomes; the paths of the weights of those asked for."""
+    import course.tuning_engine as engine
+
+    paths = []
+
+    def submit(function, hyperparameters, weights, seed, **others):
+        paths.append(weights)
+        loss = abs(hyperparameters.values["units"] - 20) + seed
+        weights.write_text("")
+        row = {"score": loss, "best_epoch": 1, "epochs": 1, "parameters": 1, "seconds": 0.0}
+        row |= {"loss": loss, "val_loss": loss, "curve": [{"epoch": 1, "loss": loss, "val_loss": loss}]}
+        future = Future()
+        future.set_result(tuning_training.blank(seed) | row)
+        return future
+
+    monkeypatch.setattr(engine, "get_reusable_executor", lambda *args, **options: SimpleNamespace(submit=submit))
+    return paths
+
+
 def cheap(hp):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(hp.Int("units", 2, 60))])
     model.compile("sgd", "mse")
@@ -188,31 +226,10 @@ def cheap(hp):
 
 
 @pytest.mark.parametrize("strategy", tuning.STRATEGIES)
-def test_killed_before_or_after_any_write_nothing_is_lost_or_trained_twice(tmp_path, monkeypatch, strategy):
-    """Instead of trainings, which take seconds, made-up outcomes; every write in turn is the last of its process."""
-    import course.tuning_engine as engine
+def test_killed_before_or_after_any_write_nothing_is_lost_or_trained_twice(tmp_path, monkeypatch, trained, strategy):
+    """Every write in turn is the last of its process."""
     import course.tuning_store as store_module
 
-    trained = []
-
-    class Future:
-        def __init__(self, outcome):
-            self.outcome = outcome
-
-        def result(self):
-            return self.outcome
-
-    class Pool:
-        def submit(self, function, hyperparameters, weights, plan, seed, **others):
-            trained.append(weights)
-            loss = abs(hyperparameters.values["units"] - 20) + seed
-            weights.write_text("")
-            curve = [{"epoch": 1, "loss": loss, "val_loss": loss}]
-            row = {"seed": seed, "score": loss, "best_epoch": 1, "epochs": 1, "parameters": 1, "error": None}
-            return Future({"seconds": 0.0, **row, "curve": curve, "loss": loss, "val_loss": loss})
-
-    monkeypatch.setattr(engine, "get_reusable_executor", lambda *args, **options: Pool())
-    monkeypatch.setattr(engine, "as_completed", list)
     trials = 4 if strategy == "bayesian" else 5  # one fit of its Gaussian process takes half a second
     plain = {"strategy": strategy, "max_trials": trials, "epochs": 3, "hypermodel": cheap}
     whole = search(tmp_path / "whole", **plain).table
@@ -247,6 +264,53 @@ def test_killed_before_or_after_any_write_nothing_is_lost_or_trained_twice(tmp_p
             assert table["attempts"].sum() - len(table) <= 2  # the executions of one trial at most
             drawn = ["units", "score"]
             pd.testing.assert_frame_equal(table[drawn], whole[drawn])  # as if nothing had happened
+
+
+def test_trials_and_executions_stand_in_the_order_of_their_numbers(tmp_path, trained):
+    plain = {"directory": tmp_path / "s", "hypermodel": cheap, "executions": 11}
+    first = search(**plain, max_trials=np.int64(9)).table  # Keras Tuner calls the tenth trial 09, and the first 0
+    more = search(**plain, max_trials=11)
+    pd.testing.assert_frame_equal(first, more.table[: len(first)])
+    numbers = [[trial, execution] for trial in range(11) for execution in range(11)]
+    assert more.table[["trial", "execution"]].to_numpy().tolist() == numbers
+    assert more.curves[["trial", "execution"]].to_numpy().tolist() == numbers
+
+
+def nested(hp):
+    model, cells = cheap(hp), hp.Choice("cell", ["LSTM", "GRU"])
+    for cell in ("LSTM", "GRU"):
+        with hp.conditional_scope("cell", [cell]):
+            if cells == cell:
+                hp.Int("depth", 2, 9)
+    return model
+
+
+def test_choices_that_only_some_trials_have_keep_their_type(tmp_path, trained):
+    result = search(tmp_path / "s", hypermodel=nested, executions=1, max_trials=6)
+    assert sorted(result.choices) == ["cell", "depth", "units"]
+    chosen = [result.store.chosen(trial) for trial in range(6)]
+    assert {type(values["depth"]) for values in chosen if "depth" in values} == {int}
+    assert result.best() == chosen[result.trials()["trial"][0]]
+
+
+def test_what_a_chief_has_left_is_finished_in_one_process(tmp_path, trained):
+    plain = {"directory": tmp_path / "s", "hypermodel": cheap, "executions": 1}
+    search(**plain, max_trials=1)
+    oracle = bare_oracle(tmp_path, trials=4)
+    oracle.path = tmp_path / "s" / "oracle.json"
+    oracle.reload()
+    assert {oracle.create_trial(name).trial_id for name in "12"} == {"1", "2"}
+    oracle.save()
+    trained.clear()
+    assert search(**plain, max_trials=4).table["trial"].tolist() == [0, 1, 2, 3]
+    assert len(trained) == 3
+
+
+def test_a_trial_that_has_left_nothing_is_told(tmp_path, trained):
+    plain = {"directory": tmp_path / "s", "hypermodel": cheap, "executions": 1, "max_trials": 2}
+    (search(**plain).store.directory / "trial_1" / "execution_0.json").unlink()
+    with pytest.warns(UserWarning, match="what trial 1 has left is not in"):
+        search(**plain)
 
 
 # the oracle, as chief of several workers
@@ -306,6 +370,31 @@ def test_a_chief_that_comes_back_leaves_the_workers_their_trials(tmp_path):
     assert back.ongoing_trials.keys() == {"a", "b"}
 
 
+def test_a_chief_killed_between_a_trials_score_and_its_end_knows_the_score(tmp_path):
+    oracle, first, _ = oracle_with_two_workers(tmp_path)
+    oracle.update_trial(first.trial_id, {"val_loss": 3.0})
+    back = bare_oracle(tmp_path, trials=2)
+    back.reload()
+    first.status = TrialStatus.COMPLETED
+    back.end_trial(first)
+    assert back.trials[first.trial_id].score == 3.0
+
+
+def test_a_call_that_raises_does_not_lock_the_oracle_and_ends_the_chief(tmp_path, monkeypatch):
+    oracle, first, _ = oracle_with_two_workers(tmp_path)
+
+    def full():
+        raise OSError("disk full")
+
+    monkeypatch.setattr(oracle, "save", full)
+    with ThreadPoolExecutor() as server:
+        with pytest.raises(OSError, match="disk full"):
+            server.submit(oracle.update_trial, first.trial_id, {"val_loss": 3.0}).result(timeout=9)
+        assert server.submit(oracle.workers).result(timeout=9) == {"a", "b"}
+    with pytest.raises(OSError, match="disk full"):
+        supervise(oracle, Store(tmp_path), SimpleNamespace(silence=60, wait=60))
+
+
 @pytest.mark.parametrize("strategy", ["random", "bayesian"])
 def test_searches_with_seeds_side_by_side_try_different_settings(tmp_path, strategy):
     drawn = []
@@ -362,6 +451,11 @@ def no_input(hp):
     return model
 
 
+def calls_a_choice_epochs(hp):
+    hp.Int("epochs", 2, 9)
+    return search_target.build(hp)
+
+
 def raises(hp):
     raise KeyError("units")
 
@@ -379,12 +473,19 @@ def raises(hp):
         ({"seed": -1}, ValueError, "seed must be at least 0"),
         ({"objective": "val_beauty"}, ValueError, "objective must be a metric that Keras knows"),
         ({"objective": 3}, ValueError, "objective must be a metric that Keras knows"),
+        ({"objective": None}, ValueError, "objective must be a metric that Keras knows"),
+        ({"objective": ["loss", "val_loss"]}, ValueError, "objective must be a metric that Keras knows"),
         ({"directory": 3}, TypeError, "directory must be a path, got 3"),
         ({"hypermodel": 3}, TypeError, "hypermodel must be a function of HyperParameters or a HyperModel, got 3"),
         ({"hypermodel": not_compiled}, ValueError, "hypermodel must make a compiled keras.Model"),
         ({"hypermodel": no_input}, ValueError, "that starts with a keras.Input"),
         ({"hypermodel": raises}, ValueError, "hypermodel must make a compiled model; it raised KeyError"),
         ({"hypermodel": lambda hp: 3}, ValueError, "hypermodel must make a compiled keras.Model"),
+        (
+            {"hypermodel": calls_a_choice_epochs},
+            ValueError,
+            r"otherwise than the table its columns, got \['epochs'\]",
+        ),
         ({"data": 3}, ValueError, "data must have x_train and y_train, got int"),
         (
             {"data": SimpleNamespace(x_train=[1], y_train=[1])},

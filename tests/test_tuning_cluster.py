@@ -12,9 +12,11 @@ import time
 
 from course import tuning
 from course.tuning_alive import BEAT, Alive, gone
-from course.tuning_cluster import _parser, main
+from course.tuning_cluster import main
+from course.tuning_options import parser
 from course.tuning_store import Store, read_json, write_json
 from faults import ROOT, Search, faults
+from joblib.externals.loky import ProcessPoolExecutor
 import pytest
 import yaml
 
@@ -119,15 +121,47 @@ def test_another_searchs_directory_is_refused(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_worker_of_another_search_is_refused(tmp_path, capsys):
-    write_json(tmp_path / "search.json", {"executions": 3})
+@pytest.mark.parametrize(
+    ("there", "message"),
+    [({"executions": 3}, "directory holds the results of another search"), (None, "--directory must be the chief's")],
+)
+def test_a_worker_with_another_search_or_directory_than_the_chief_is_refused(tmp_path, capsys, there, message):
+    if there is not None:
+        write_json(tmp_path / "search.json", there)
+    files = [*tmp_path.iterdir()]
     options = ["--directory", str(tmp_path), "--id", "1", "--wait", "9"]
     with socket.socket() as chief:
         chief.bind(("127.0.0.1", 0))
         chief.listen()
         assert main(["worker", f"{TARGET}:define", *options, "--port", str(chief.getsockname()[1])]) == 1
-    assert "directory holds the results of another search" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["search.json"]
+    assert message in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == files
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["worker", "--id", "1", "--port", "99999"], "--port must be at most 65535, got 99999"),
+        (["worker", "--id", "1", "--threads", "0"], "--threads must be at least 1, got 0"),
+        (["worker", "--id", "1", "--wait", "nan"], "--wait must be finite, got nan"),
+        (["chief", "--port", "0"], "--port must be at least 1, got 0"),
+        (["chief", "--wait", "0"], "--wait must be above 0, got 0.0"),
+        (["chief", "--silence", "1"], "--silence must be at least 6.0, got 1.0"),
+    ],
+)
+def test_bad_numbers_are_refused(tmp_path, capsys, options, message):
+    role, *others = options
+    assert message in run(capsys, role, f"{TARGET}:define", "--directory", str(tmp_path / "s"), *others)
+
+
+def test_a_target_in_another_folder_can_be_imported_by_the_processes_that_train(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere.py").write_text(
+        "def build(hp):\n    return 7\n\n\ndef define():\n    raise TypeError(build)\n"
+    )
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    main(["chief", f"{tmp_path / 'elsewhere.py'}:define", "--directory", str(tmp_path / "s")])
+    with ProcessPoolExecutor(1) as pool:
+        assert pool.submit(sys.modules.pop("elsewhere").build, None).result(timeout=60) == 7
 
 
 @pytest.mark.parametrize("name", ["", "chief-2", "a b", "../1"])
@@ -175,7 +209,7 @@ def test_documented_commands_and_searches_are_those_of_the_program():
     jobs = [document["spec"]["template"]["spec"] for document in documents if document["kind"] == "Job"]
     chief, worker = (job["containers"][0]["command"] for job in jobs)
     given = [*map(shlex.split, lines), chief[3:], shlex.split(worker[2])[3:]]
-    options = [_parser().parse_args(command) for command in given]
+    options = [parser().parse_args(command) for command in given]
     assert len(options) >= 7
     assert {option.target for option in options} == {"my_search.py:define"}
     names = {}
