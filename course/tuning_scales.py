@@ -39,7 +39,7 @@ class Scale(NamedTuple):
             ax.set_xticks(ticks, map(show, ticks))
             ax.set_xticks([], minor=True)
         else:
-            ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+            ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
 
 
 def frame(name, table, *columns):

@@ -80,8 +80,8 @@ def test_space_is_accepted_written_differently():
 # The cell at its best
 
 
-def trials_of(table):
-    return table.groupby(["trial", "cell"], as_index=False)["score"].mean()
+def trials_of(table, how="mean"):
+    return table.groupby(["trial", "cell"], as_index=False)["score"].agg(how)
 
 
 def by_cell(table, of_cell):
@@ -96,6 +96,10 @@ def by_cell(table, of_cell):
         (lambda table, n: by_cell(table, np.mean), "mean over all its trials"),  # all trials have two executions
         (lambda table, n: by_cell(trials_of(table), lambda s: s[-n:].mean()), "n worst trials"),
         (lambda table, n: by_cell(table, lambda s: s[:n].mean()), "n best executions"),
+        (lambda table, n: by_cell(trials_of(table, "max"), lambda s: s[:n].mean()), "not the best of them"),
+        (lambda table, n: by_cell(trials_of(table), lambda s: s[:5].mean()), "whatever n is"),
+        (lambda table, n: by_cell(trials_of(table), lambda s: s[: n - 1].mean()), "one trial too few"),
+        (lambda table, n: by_cell(trials_of(table), lambda s: s[: n + 1].mean()), "one trial too many"),
         (lambda table, n: table.cell[table.score.argmax()], "This is the one best execution"),
         (lambda table, n: by_cell(trials_of(table), np.max), "the one best trial"),
         (lambda table, n: by_cell(trials_of(table), np.median), "The median is a typical trial"),
@@ -178,7 +182,7 @@ def with_case(change):
     [
         (changed(lambda true, score: (score - true, true)), "swapped"),
         (changed(lambda true, score: (score, score - true)), "The first number is the winner's score"),
-        (changed(lambda true, score: (true, score)), "The second number is the winner's score"),
+        (changed(lambda true, score: (true, score)), "The second number is the score"),
         (changed(lambda true, score: (true, true - score)), "wrong sign"),
         (with_case(lambda n, e, s, luck, rng: (n, 1, s, luck, rng)), "luck / √executions"),
         (with_case(lambda n, e, s, luck, rng: (n, 1, s, luck / e, rng)), "falls with the square root"),
@@ -196,6 +200,7 @@ def with_case(change):
         ),
         (lambda *case: (float(case[-1].normal(0, 0.02, 20_000).mean()), 0.0), "the mean over all trials"),
         (lambda *case: tuple(float(v[0]) for v in simulate(*case, searches=1)), "one search is luck; average"),
+        (lambda *case: tuple(float(v.mean()) for v in simulate(*case, searches=300)), "average over thousands"),
         (changed(lambda true, score: true), "The shape is ()"),
         (changed(lambda true, score: (2 * true, score - true)), "the numbers are not"),
         (lambda trials, executions: (0, 0), "TypeError"),

@@ -627,8 +627,8 @@ print("seconds per epoch:", {name: round(cost, 2) for name, cost in per_epoch.it
 # %% [markdown]
 # **What to notice.** A null result: every interval holds 0. (They are wide: differences of 0.05 remain possible.) At equal epochs Hyperband has run
 # some 80 trials where random search has run 11, of more than 50 settings, and that has bought nothing that five searches could show. In seconds
-# no advantage is to be seen either: every trial pays its start, a promoted one too, so that an epoch of Hyperband costs several
-# times one of random search. (With trainings of hours the start should matter less; that is not measured here.) A
+# no advantage is to be seen either: every trial pays its start, a promoted one too, so that an epoch of Hyperband costs more than
+# two of random search. (With trainings of hours the start should matter less; that is not measured here.) A
 # Gaussian process with 12 trials in 6 dimensions, four of them drawn at random, has little to go by. And the best
 # trials of one and the same strategy differ so much from search to search that the two searches above, taken alone,
 # would have "shown" anything. (Random and Bayesian searches of the same seed begin with the same trials.)
