@@ -126,6 +126,8 @@ class GradientFlow(keras.callbacks.Callback):
 
     def _measure(self, epoch):
         x, y, sample_weight = self.data
+        if not self.model.built:  # without an Input, on TensorFlow, before the first step
+            self.model(keras.tree.map_structure(keras.ops.convert_to_tensor, x))
         self._rows.append(gradients.time_step_norms(self.model, x, y, sample_weight))
         self.epochs.append(epoch)
         for view in self._views:

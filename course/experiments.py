@@ -1,7 +1,6 @@
 """Repeats a run over settings and seeds, in parallel, and says how often it succeeded."""
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from inspect import signature
 from itertools import product
 import os
@@ -13,7 +12,7 @@ import warnings
 import cloudpickle
 from course import arguments
 from course.fingerprint import fingerprint
-from course.runs import RESERVED, key_of, stored, tasks, timed, work
+from course.runs import RESERVED, Missing, backend, inside, key_of, missing_now, one_thread, stored, tasks, work
 import joblib
 import numpy as np
 import pandas as pd
@@ -41,26 +40,35 @@ def sweep(run, grid, seeds, n_jobs=-1, *, directory=None, progress=True):
 
     Seeds of one setting run one after the other in one process, so that `fresh` compiles once.
     """
+    if inside():
+        raise RuntimeError("sweep cannot be called by a run of another sweep: put all that varies into one grid.")
     settings, seeds = _settings(grid), _seeds(seeds)
     _check(run, settings[0], n_jobs, directory)
     directory = None if directory is None else str(Path(directory).resolve())
-    code = None if directory is None else fingerprint(run)
+    code = None if directory is None else f"{fingerprint(run)} {backend()}"
+    try:
+        copied = fingerprint(cloudpickle.loads(cloudpickle.dumps(run)))  # as it comes to a worker
+    except TypeError:  # cannot be told: nothing is stored, so nothing depends on it
+        copied = None
     home = (platform.node(), os.getpid())
     store, outcomes, missing = stored(directory), {}, {}
     for place, setting in enumerate(settings):
         for seed in seeds:
             key = key_of(code, setting, seed)
-            if store.check_call_in_cache(key, None):
-                outcomes[place, seed] = store(key, partial(timed, run, setting, seed))
-            else:
+            try:
+                if not store.check_call_in_cache(key, None):
+                    raise Missing
+                outcomes[place, seed] = store(key, missing_now)  # which it calls if the file cannot be read
+            except Missing:
                 missing.setdefault(place, []).append(seed)
     sent = [
-        (home, cloudpickle.dumps((run, code, place, settings[place], some, directory)))
+        (home, cloudpickle.dumps((run, code, copied, place, settings[place], some, directory)))
         for place, some in tasks(missing, joblib.effective_n_jobs(n_jobs) if missing else 1)
     ]
     show = {} if progress else {"disable": True}  # not disable=False, which would overrule TQDM_DISABLE
     with tqdm(total=len(settings) * len(seeds), initial=len(outcomes), file=sys.stdout, leave=False, **show) as bar:
-        workers = joblib.Parallel(n_jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="all")
+        with one_thread():
+            workers = joblib.Parallel(n_jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="all")
         for done in workers(joblib.delayed(work)(task) for task in sent):
             outcomes.update(done)
             bar.update(len(done))
@@ -80,7 +88,10 @@ def success_rate(frame, by, solved, confidence=0.95):
         raise TypeError(f"frame must be a pandas.DataFrame with at least one row, got {frame!r}.")
     by = [by] if isinstance(by, str) else list(by)
     for name in by or [None]:
-        arguments.one_of("by", name, frame.columns)
+        if arguments.one_of("by", name, frame.columns) in ("rate", "low", "high", "n", "k", "solved"):
+            raise ValueError(
+                f"by must not be called as a column of the result, got {name!r}: rename it in the frame."
+            )
     confidence = arguments.number("confidence", confidence, above=0, below=1)
     if not callable(solved):
         solved = frame[arguments.one_of("solved", solved, frame.columns)]
@@ -176,4 +187,4 @@ def _has_nan(value):
         return any(map(_has_nan, value.values() if isinstance(value, Mapping) else value))
     if isinstance(value, np.ndarray):
         return value.dtype.kind in "fc" and bool(np.isnan(value).any())
-    return isinstance(value, float) and value != value
+    return isinstance(value, (float, np.floating)) and bool(value != value)

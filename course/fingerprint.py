@@ -6,6 +6,8 @@ sees neither the helpers nor the constants a function uses. Here bytecode counts
 
 import dis
 import functools
+from importlib import import_module
+from importlib.util import find_spec
 import inspect
 import sys
 import sysconfig
@@ -14,6 +16,7 @@ from types import CodeType, ModuleType
 import joblib
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_STARS = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
@@ -21,8 +24,10 @@ def fingerprint(thing):
     """Return 32 hexadecimal digits for a function, class, module or plain value.
 
     A function counts with its bytecode, constants, defaults, closure and the global names it uses, followed through
-    your own modules and this package; comments, line numbers and file names do not count. What is installed counts
-    by its name. The same in every process of one Python version.
+    your own modules and this package: of a module, what is used (`tasks.recall`), and all of it where that cannot be
+    seen, as for modules imported inside a function. Comments, line numbers and file names do not count. What is
+    installed counts by its name. The same in every process of one Python version. A global that is filled while code
+    runs, such as a cache, counts with what it holds.
 
     Raises TypeError naming the object that cannot be told from another by its content, such as an open file.
     """
@@ -50,7 +55,10 @@ def _parts(thing, seen):
         return [text for name, part in items for text in (str(name), _digest(part, seen))]
 
     if isinstance(thing, CodeType):
-        return [joblib.hash(thing.co_code), *thing.co_names, *each(thing.co_consts)]
+        takes = (thing.co_argcount, thing.co_posonlyargcount, thing.co_kwonlyargcount, thing.co_flags & _STARS)
+        names = thing.co_varnames[: takes[0] + takes[2]]
+        how = joblib.hash((thing.co_code, thing.co_exceptiontable, takes, names))
+        return [how, *thing.co_names, *each(thing.co_consts)]
     if isinstance(thing, (list, tuple)):
         return each(thing)
     if isinstance(thing, (set, frozenset)):
@@ -66,7 +74,7 @@ def _parts(thing, seen):
     if isinstance(thing, property):
         return each((thing.fget, thing.fset, thing.fdel))
     if isinstance(thing, ModuleType):
-        return [thing.__name__] if _installed(thing) else named(_own(thing))
+        return [thing.__name__] if _installed(thing) else named(_own(thing, seen))
     if inspect.isroutine(thing) or isinstance(thing, type):
         if _installed(sys.modules.get(thing.__module__)) or not hasattr(thing, "__dict__"):
             return [f"{thing.__module__}.{thing.__qualname__}"]
@@ -75,7 +83,7 @@ def _parts(thing, seen):
         if hasattr(thing, "__wrapped__") and not hasattr(thing, "__code__"):  # such as functools.lru_cache
             return each((thing.__wrapped__,))
         cells = [cell.cell_contents for cell in thing.__closure__ or ()]
-        return [*each((thing.__code__, thing.__defaults__, thing.__kwdefaults__, cells)), *named(_globals(thing))]
+        return [*each((thing.__code__, thing.__defaults__, thing.__kwdefaults__, cells)), *named(_used(thing))]
     if not _installed(sys.modules.get(type(thing).__module__)) and hasattr(thing, "__dict__"):
         return [*each((type(thing),)), *named(sorted(vars(thing).items()))]
     try:
@@ -96,11 +104,19 @@ def _installed(module):
     return file is None or file.startswith(_INSTALLED)
 
 
-def _own(module):
-    """Yield the functions, classes and plain constants defined in a module."""
+def _own(module, seen):
+    """Yield what makes a module: functions and classes that are not installed, and data that can be compared."""
     for name, value in sorted(vars(module).items()):
-        made_here = getattr(value, "__module__", None) == module.__name__
-        if not name.startswith("__") and (made_here or isinstance(value, _PLAIN)):
+        if name.startswith("__") or isinstance(value, ModuleType):
+            continue
+        if inspect.isroutine(value) or isinstance(value, type):
+            if not _installed(sys.modules.get(value.__module__)):
+                yield name, value
+        elif isinstance(value, (*_PLAIN, tuple, list, dict, set, frozenset)):
+            try:
+                _digest(value, dict(seen))
+            except TypeError:  # holds what has no content, such as a cache of models
+                continue
             yield name, value
 
 
@@ -116,15 +132,43 @@ def _members(cls):
             "__dataclass_params__",
             "__firstlineno__",
             "__static_attributes__",
+            "__slotnames__",  # Python's own notes, made when an instance is pickled
+            "_abc_impl",
         ):
             yield name, value
 
 
-def _globals(function):
-    """Yield the global names a function and the functions inside it use, with their values."""
-    names, codes = set(), [function.__code__]
+def _used(function):
+    """Yield what a function and the functions inside it use of the world: (dotted name, value)."""
+    used, codes = {}, [function.__code__]
     while codes:
         code = codes.pop()
-        names |= {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
         codes += [const for const in code.co_consts if isinstance(const, CodeType)]
-    return sorted((name, function.__globals__[name]) for name in names if name in function.__globals__)
+        steps = [step for step in dis.get_instructions(code) if step.opname != "PUSH_NULL"]
+        for k, step in enumerate(steps):
+            if step.opname in ("LOAD_GLOBAL", "LOAD_NAME") and step.argval in function.__globals__:
+                name, value = step.argval, function.__globals__[step.argval]
+                for later in steps[k + 1 :]:  # module.part, package.module.part
+                    reads = later.opname in ("LOAD_ATTR", "LOAD_METHOD")
+                    if not reads or not isinstance(value, ModuleType) or _installed(value):
+                        break
+                    if not hasattr(value, later.argval):
+                        break
+                    name, value = f"{name}.{later.argval}", getattr(value, later.argval)
+                used[name] = value
+            elif step.opname == "IMPORT_NAME" and (module := _imported(step.argval)):
+                for part in steps[k - 1].argval or (None,):  # what stands after `from … import`
+                    name = step.argval if part is None else f"{step.argval}.{part}"
+                    used[name] = module if part is None else getattr(module, part, None) or _imported(name)
+    return sorted(used.items(), key=lambda item: item[0])
+
+
+def _imported(name):
+    """Return a module of your own or of this package that a function imports, or None for what is installed."""
+    top = sys.modules.get(name.split(".")[0]) or find_spec(name.split(".")[0])
+    if isinstance(top, ModuleType):
+        installed = top.__name__ != "course" and _installed(top)
+    else:
+        installed = top is None or not top.origin or top.origin in ("built-in", "frozen")
+        installed = installed or top.origin.startswith(_INSTALLED)
+    return None if installed else import_module(name)

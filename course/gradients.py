@@ -43,7 +43,8 @@ def time_step_norms(model, x, y, sample_weight=None, *, training=False):
 
     One backward pass, compiled as the model is, and kept until it is compiled anew. The model, its optimizer, random
     generators and stateful states stay exactly as they are. Norms down to 1e-38 are exact in float32: no square is
-    taken unscaled. A norm that is not finite is reported as it is (nan, inf), with a RuntimeWarning.
+    taken unscaled. In float16 the loss is scaled meanwhile as the optimizer scales it. A norm that is not finite is
+    reported as it is (nan, inf), with a RuntimeWarning.
 
     Raises TypeError if `model` is no Keras model; ValueError if it is not compiled, not built, without a recurrent
     layer (a Dense-only model), or has one that cannot be tapped (ConvLSTM, a recurrent layer in TimeDistributed), and
@@ -54,8 +55,9 @@ def time_step_norms(model, x, y, sample_weight=None, *, training=False):
     run, variables = _instrument(model, layers, bool(training))
     # In a stateless scope nothing is assigned: states, metrics and random generators stay as they are.
     values = [variable.value for variable in variables]
+    scale = 1.0 if model.optimizer is None else float(ops.convert_to_numpy(model.optimizer.scale_loss(1.0)))
     with keras.StatelessScope():
-        loss, flat = run(values, *data)
+        loss, flat = run(values, ops.convert_to_tensor(scale, "float32"), *data)
     norms = {}
     for key in sorted(flat):
         path, state = key.split(" ", 1)[1].rsplit(" ", 1)
@@ -79,8 +81,11 @@ def _instrument(model, layers, training):
     return cache[training], variables
 
 
-def _norms(model, layers, variables, training, values, x, y, sample_weight):
-    """The loss and {"number layer state": norms (T,)}; the number keeps the order where JAX sorts the keys."""
+def _norms(model, layers, variables, training, values, scale, x, y, sample_weight):
+    """The loss and {"number layer state": norms (T,)}; the number keeps the order where JAX sorts the keys.
+
+    scale: of the loss while it is differentiated, so that float16 holds what it holds in training.
+    """
     places = {}
 
     def loss(zeros):
@@ -89,7 +94,8 @@ def _norms(model, layers, variables, training, values, x, y, sample_weight):
             with taps.tapped(layers, zeros) as new_places:
                 y_pred = model(x, training=training) if model._call_has_training_arg else model(x)
             places.update(new_places)
-            return model._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
+            value = model._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
+            return value * ops.cast(scale, value.dtype)
 
     value, derivatives = autodiff.differentiate(loss)
     norms = {}
@@ -97,8 +103,8 @@ def _norms(model, layers, variables, training, values, x, y, sample_weight):
         end = 0
         for path, state, width in of_call:
             start, end = end, end + width
-            norms[f"{len(norms):04d} {path} {state}"] = autodiff.norm(derivative[..., start:end], axis=(0, 2))
-    return value, norms
+            norms[f"{len(norms):04d} {path} {state}"] = autodiff.norm(derivative[..., start:end], axis=(0, 2)) / scale
+    return value / ops.cast(scale, value.dtype), norms
 
 
 def _checked(model):

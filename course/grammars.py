@@ -68,6 +68,9 @@ def reber_best(y):
     are a choice between two equally likely symbols: accuracy 1/2 and ln 2 nats each. Per prediction, over many
     strings: accuracy 7.5/11 = .682 and loss 7 ln 2/11 = .441; without a memory of the outer symbol 7/11 = .636
     and 8 ln 2/11 = .504, hardly worse, so look at the closing symbol.
+
+    For strings of any length, or with `length` 30 and more: where `length` leaves many strings out, the choices are no
+    longer even, and a predictor that knows of it does better.
     """
     lengths = _reber_lengths(y)
     open_ways, total, strings = (lengths - 4).sum(), lengths.sum(), len(lengths)

@@ -81,10 +81,15 @@ class SparseRadius(keras.initializers.Initializer):
         if len(shape) != 2 or shape[0] != shape[1]:
             raise ValueError(f"shape must be square, (H, H), for a matrix to have eigenvalues, got {tuple(shape)}.")
         arguments.integer("nonzeros", self.nonzeros, at_most=shape[0])
-        weights, order = ops.convert_to_numpy(self.draw((2, *shape), "float32")).astype("float64")
+        weights, order = self._normal((2, *shape))
         U = np.where(np.argsort(order, axis=0) < self.nonzeros, weights, 0)  # a random permutation per column
         U *= self.spectral_radius / np.abs(np.linalg.eigvals(U)).max()  # every unit has an input, so some cycle
         return ops.convert_to_tensor(U, dtype or keras.config.floatx())
+
+    def _normal(self, shape):
+        if isinstance(self.draw.seed, keras.random.SeedGenerator):
+            return ops.convert_to_numpy(self.draw(shape, "float32")).astype("float64")
+        return np.random.default_rng(self.draw.seed).normal(size=shape)  # also where TensorFlow and JAX only trace
 
     def get_config(self):
         seed = self.draw.get_config()["seed"]

@@ -32,7 +32,8 @@ class OmegaCell(keras.layers.Layer):
     ( |v_t|^2 / |g_t|^2 - 1 )^2, and the mean over the steps that count. A squared ratio near 1 is twice as far from 1, so a
     weight of theirs is about 4/T times as much here: for their 4, take 16/T.
 
-    cell: `RNNCell` or `keras.layers.SimpleRNNCell`, without dropout. weight: positive.
+    cell: `RNNCell` or `keras.layers.SimpleRNNCell`, without dropout, not in float16. weight: positive. An optimizer
+    that scales its loss (`loss_scale_factor`) takes its scale off Omega, which has none: leave it out.
     """
 
     def __init__(self, cell, weight=1.0, **kwargs):
@@ -46,6 +47,8 @@ class OmegaCell(keras.layers.Layer):
         self.state_size, self.output_size = cell.state_size, cell.output_size
 
     def build(self, input_shape):
+        if self.compute_dtype == "float16":
+            raise ValueError("dtype must not be float16, whose losses are scaled while Omega is not, got float16.")
         if not self.cell.built:
             self.cell.build(input_shape)
         self.omega = self.add_weight((), "zeros", name="omega", overwrite_with_gradient=True)

@@ -1,10 +1,12 @@
 """How `course.experiments.sweep` carries out its runs: in which order, with one thread each, and stored at once."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from math import ceil
 import os
 import pickle
 import platform
+import sys
 import threading
 import time
 
@@ -17,6 +19,8 @@ RESERVED = ("seed", "error", "seconds")  # columns that sweep fills
 ONE_THREAD = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")  # TensorFlow ignores the first
 _PARENT = os.getppid()  # on joblib's workers the process that called sweep; on Dask's not
 _TURN = threading.Lock()  # random seeds are global: runs on threads of one process take turns
+_HERE = threading.local()  # whether this thread is at a run
+_CHECKED = set()  # the code that this process has been found to have
 
 
 def tasks(missing, workers):
@@ -34,19 +38,52 @@ def work(task):
     if home != (platform.node(), os.getpid()):
         for variable in ONE_THREAD:  # before the run's own code is read, which may start TensorFlow
             os.environ.setdefault(variable, "1")
-    run, code, place, setting, seeds, directory = cloudpickle.loads(content)
-    if code is not None and code != fingerprint(run):
-        raise RuntimeError("run has other code in this worker, from a module changed since: restart the kernel.")
+    run, code, copied, place, setting, seeds, directory = cloudpickle.loads(content)
+    if home != (platform.node(), os.getpid()) and copied is not None and copied not in _CHECKED:
+        if copied != fingerprint(run):
+            raise RuntimeError("run has other code in this worker, from a module changed since: restart the kernel.")
+        _CHECKED.add(copied)  # before a run changes what it reaches
     store, outcomes = stored(directory), {}
     for seed in seeds:
         if _PARENT == home[1] != os.getppid():
             os._exit(1)  # the sweep was killed; started again, it must not find us at the same runs
         try:
             with _TURN:
-                outcomes[place, seed] = store(key_of(code, setting, seed), lambda s=seed: timed(run, setting, s))
+                _HERE.running, key = True, key_of(code, setting, seed)
+                outcomes[place, seed] = store(key, lambda s=seed: timed(run, setting, s))
+            if directory is not None and not store.check_call_in_cache(key, None):
+                raise OSError(f"finished, but could not be stored in {directory}")
         except Exception as error:  # an outcome like any other: the sweep goes on
             outcomes[place, seed] = f"{type(error).__name__}: {error}"[:500]
+        finally:
+            _HERE.running = False
     return outcomes
+
+
+def inside():
+    """Return whether this is called by a run of a sweep."""
+    return getattr(_HERE, "running", False)
+
+
+class Missing(Exception):
+    """Says that a run is not stored."""
+
+
+def missing_now():
+    """Stand in for a run where none is to be made."""
+    raise Missing
+
+
+def backend():
+    """Return the name of Keras' backend, without starting Keras."""
+    keras = sys.modules.get("keras")
+    return keras.config.backend() if keras else os.environ.get("KERAS_BACKEND", "tensorflow")
+
+
+def one_thread():
+    """Return a context in which joblib's own processes get one thread each, NumPy's included."""
+    loky = isinstance(joblib.parallel.get_active_backend()[0], joblib.parallel.LokyBackend)
+    return joblib.parallel_config("loky", inner_max_num_threads=1) if loky else nullcontext()
 
 
 def stored(directory):
@@ -56,7 +93,7 @@ def stored(directory):
 
 def _once(key, work):
     """Return work(): joblib.Memory keeps it under `key` and, seeing only this code, never takes it for changed."""
-    return work()
+    return work()  # a test holds this function to the letter: changed, it would empty every directory
 
 
 def key_of(code, setting, seed):
@@ -73,13 +110,17 @@ def timed(run, setting, seed):
         raise TypeError(f"run must return a dict of results, got {results!r:.200}")
     if taken := [name for name in results if name in RESERVED or name in setting]:
         raise ValueError(f"run must not call a result {taken[0]!r}: the table has that column already")
-    plain = {name: _plain(value) for name, value in results.items()}
+    plain = _plain(dict(results))
     pickle.dumps(plain)  # what cannot be sent back or stored is this run's error
     return plain, seconds
 
 
 def _plain(value):
-    """Return a number for NumPy's, TensorFlow's and JAX's scalars, and a NumPy array for their arrays."""
+    """Return a number for NumPy's, TensorFlow's and JAX's scalars, and a NumPy array for their arrays, at any depth."""
+    if type(value) is dict:
+        return {name: _plain(part) for name, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_plain, value))
     if not hasattr(value, "__array__"):
         return value
     return np.asarray(value).item() if np.ndim(value) == 0 else np.asarray(value)

@@ -6,59 +6,16 @@ weights, dropout masks and initial state. All raise TypeError or ValueError nami
 """
 
 from course import arguments
+from course.wrapped_cell import WrappedCell
 import keras
 from keras import ops
 from keras.src.backend.common.stateless_scope import in_stateless_scope  # not public
-from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell  # not public; RNN asks it for masks
 
 registered = keras.saving.register_keras_serializable(package="course")
 
 
-class _Wrapper(DropoutRNNCell, keras.layers.Layer):
-    """What the wrappers share: the cell, its states, its dropout masks."""
-
-    def __init__(self, cell, **kwargs):
-        super().__init__(**kwargs)
-        if not isinstance(cell, keras.layers.Layer) or not hasattr(cell, "state_size"):
-            raise TypeError(f"cell must be a recurrent cell such as GRUCell(8), got {cell!r}.")
-        size = cell.state_size
-        self.cell, self.state_size = cell, list(size) if isinstance(size, list | tuple) else [size]
-        self.output_size = self.state_size[0]
-        stacked = isinstance(cell, keras.layers.StackedRNNCells)
-        if stacked or getattr(cell, "output_size", self.output_size) != self.output_size:
-            raise ValueError(f"cell must have its output as first state (wrap each cell of a stack), got {cell!r}.")
-        # RNN asks only the outermost cell for its masks: the question is passed on.
-        for name in [f"{verb}_{kind}_mask" for verb in ("get", "reset") for kind in ("dropout", "recurrent_dropout")]:
-            setattr(self, name, getattr(cell, name, lambda *args: None))
-
-    def build(self, input_shape):
-        if not self.cell.built:
-            self.cell.build(input_shape)
-
-    def step(self, x, states, training):
-        """Return the list of states that the wrapped cell makes of x_t and its states."""
-        _, states = self.cell(x, list(states), training=training)
-        return list(states) if isinstance(states, list | tuple) else [states]
-
-    def get_initial_state(self, batch_size=None):
-        return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
-
-    @property
-    def state_names(self):
-        """For the gradient instrument: the wrapped cell's states, and None for those that only help."""
-        names = getattr(self.cell, "state_names", ("h", "c")[: len(keras.tree.flatten(self.cell.state_size))])
-        return [*names, *[None] * len(self.state_size)][: len(self.state_size)]
-
-    def get_config(self):
-        return {**super().get_config(), "cell": keras.saving.serialize_keras_object(self.cell)}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{**config, "cell": keras.saving.deserialize_keras_object(config["cell"])})
-
-
 @registered
-class ResidualCell(_Wrapper):
+class ResidualCell(WrappedCell):
     """Adds to the state what the cell makes of it (He et al. 2016, along time): the gradient has a way round the cell.
 
     h_t = h_{t-1} + S(x_t, h_{t-1})
@@ -74,7 +31,7 @@ class ResidualCell(_Wrapper):
 
 
 @registered
-class DilatedCell(_Wrapper):
+class DilatedCell(WrappedCell):
     """One step of `DilatedRNN`; its states are those of the last `dilation` steps, the latest first."""
 
     def __init__(self, cell, dilation, **kwargs):
@@ -86,6 +43,9 @@ class DilatedCell(_Wrapper):
         n = len(states) // self.dilation  # states of the wrapped cell
         s = self.step(x, states[-n:], training)
         return s[0], [*s, *states[:-n]]
+
+    def get_initial_state(self, batch_size=None):
+        return super().get_initial_state(batch_size) * self.dilation
 
     def get_config(self):
         return {**super().get_config(), "dilation": self.dilation}
@@ -111,7 +71,7 @@ class DilatedRNN(keras.layers.RNN):
 
 
 @registered
-class SkipCell(_Wrapper):
+class SkipCell(WrappedCell):
     """Updates its state only when a learned binary gate says so (Campos et al., ICLR 2018).
 
     u_t = round(ũ_t)
@@ -134,6 +94,8 @@ class SkipCell(_Wrapper):
         self.counted = False  # whether a SkipRNN adds the cost
 
     def build(self, input_shape):
+        if self.compute_dtype not in ("float32", "float64"):
+            raise ValueError(f"dtype must be float32 or float64, to count the updates, got {self.compute_dtype}.")
         super().build(input_shape)
         self.update_kernel = self.add_weight((self.state_size[-3], 1), "glorot_uniform", name="update_kernel")
         self.update_bias = self.add_weight((1,), "ones", name="update_bias")
@@ -148,6 +110,12 @@ class SkipCell(_Wrapper):
         delta = ops.sigmoid(ops.matmul(s[-1], self.update_kernel) + self.update_bias)
         p = u * delta + (1 - u) * (p + ops.minimum(delta, 1 - p))
         return s[0], [*s, 1 - p, n + u]
+
+    def get_initial_state(self, batch_size=None):
+        return [
+            *super().get_initial_state(batch_size),
+            *(ops.zeros((batch_size, 1), self.compute_dtype) for _ in "pn"),
+        ]
 
     def get_config(self):
         return {**super().get_config(), "cost": self.cost}
@@ -180,7 +148,7 @@ class SkipRNN(keras.layers.RNN):
         steps = ops.ones_like(sequences[..., :1]) if mask is None else mask
         self.counts.assign(self.counts + ops.stack([ops.sum(updates), ops.sum(ops.cast(steps, "float32"))]))
         if self.cost:
-            self.add_loss(self.cost * ops.mean(updates))
+            self.add_loss(ops.cast(self.cost * ops.mean(updates), keras.config.floatx()))
         return last_output, outputs, states
 
 

@@ -18,9 +18,10 @@ def recurrent_layers(layer, path=""):
 
     Raises ValueError for what cannot be tapped: convolutional recurrent layers, a recurrent layer in TimeDistributed.
     """
-    found = {}
+    found, taken = {}, []
     for child in layer._flatten_layers(include_self=False, recursive=False):
-        name = unique(f"{path}{child.name}", found)
+        taken.append(unique(child.name, taken))
+        name = f"{path}{taken[-1]}"
         if isinstance(child, keras.layers.RNN):
             if isinstance(child, _CONVOLUTIONAL):
                 raise ValueError(f"model has {name!r}, a {type(child).__name__}, which is not supported.")

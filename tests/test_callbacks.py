@@ -75,6 +75,14 @@ def test_logs_hold_mean_and_maximum_over_all_steps_of_each_epoch(options):
     assert len(logs) == 1 + 2 * 6
 
 
+def test_flow_measures_a_model_that_has_no_weights_before_its_first_step():
+    flow, plain = GradientFlow(X[:B], Y[:B]), make(with_input=False)
+    model = make(with_input=False)
+    logs = fit(model, flow, epochs=2)
+    assert flow.history["r"]["h"].shape == (3, T)
+    assert logs == fit(plain, epochs=2)
+
+
 def test_norms_are_those_before_clipping_and_the_shares_count_steps_above_a_threshold():
     model = make(keras.optimizers.SGD(0.1, global_clipnorm=3.0))
     norms = sgd_by_hand(model, clip=3.0)[0][:, -1]

@@ -1,6 +1,8 @@
 """Sweeps: what they return, what they survive, what they never repeat. No Keras here, so workers start fast."""
 
 from contextlib import redirect_stderr, redirect_stdout
+import importlib
+import inspect
 import io
 import os
 from pathlib import Path
@@ -11,10 +13,11 @@ from textwrap import dedent
 import threading
 import time
 
-from course import experiments
+from course import experiments, runs
 from course.experiments import success_rate, sweep
 from course.runs import tasks
 import joblib
+from joblib.externals.loky import get_reusable_executor
 import nbformat
 import numpy as np
 import pandas as pd
@@ -44,7 +47,7 @@ def logged(seed, units, rate, log):
 def moody(seed, units):
     if seed == 1:
         raise ArithmeticError(f"seed {seed} diverged")
-    return {"loss": float("nan") if seed == 2 else 0.5, "curve": [1.0, np.nan] if seed == 3 else [1.0, 2.0]}
+    return {"loss": float("nan") if seed == 2 else 0.5, "curve": [1.0, np.float32("nan") if seed == 3 else 2.0]}
 
 
 def lines(log):
@@ -79,14 +82,15 @@ def test_two_workers_are_at_least_1_7_times_as_fast_as_one():
     assert one[0] / two[0] > 1.7  # runs that wait: other load on the machine does not matter
 
 
-def test_workers_use_one_thread():
+def test_workers_use_one_thread(monkeypatch):
     def threads(seed):
-        names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+        names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
         return {name: os.environ.get(name) for name in names}
 
     before = dict(os.environ)
+    monkeypatch.setattr("joblib._parallel_backends.cpu_count", lambda *args, **options: 8)  # a larger machine
     frame = sweep(threads, {}, [0], n_jobs=2)
-    assert frame.iloc[0, 1:4].tolist() == ["1", "1", "1"]
+    assert frame.iloc[0, 1:5].tolist() == ["1", "1", "1", "1"]
     assert dict(os.environ) == before
 
 
@@ -162,6 +166,83 @@ def test_changed_code_runs_again_and_old_code_is_still_found(tmp_path):
     scores = [sweep(times(f), {}, [1], n_jobs=1, directory=tmp_path).score[0] for f in (2, 3, 2)]
     assert scores == [4, 6, 4]
     assert len(list(tmp_path.rglob("output.pkl"))) == 2
+
+
+def test_the_other_backend_is_another_run(tmp_path, monkeypatch):
+    log = str(tmp_path / "log")
+    for backend in ("jax", "tensorflow", "jax"):
+        monkeypatch.setattr(runs, "backend", lambda name=backend: name)
+        monkeypatch.setattr(experiments, "backend", lambda name=backend: name)
+        sweep(logged, {"units": [2], "rate": [0.1], "log": [log]}, [0], n_jobs=1, directory=tmp_path / "store")
+    assert len(lines(log)) == 2
+
+
+def test_a_damaged_file_is_a_missing_run(tmp_path):
+    log = str(tmp_path / "log")
+    grid = {"units": [2], "rate": [0.1], "log": [log]}
+    sweep(logged, grid, [0, 1], n_jobs=1, directory=tmp_path / "store")
+    file = next((tmp_path / "store").rglob("output.pkl"))
+    file.write_bytes(file.read_bytes()[:-9])
+    frame = sweep(logged, grid, [0, 1], n_jobs=2, directory=tmp_path / "store")
+    assert frame.score.tolist() == [2, 3]
+    assert len({line.split()[0] for line in lines(log)}) == 2  # by a worker, as any run
+    assert len(lines(log)) == 3
+
+
+def test_what_stores_is_as_it_was(tmp_path):
+    """joblib compares the source of `_once`: with another one it empties every directory of stored runs."""
+    assert joblib.hash(inspect.getsource(runs._once)) == "17852be058e4c8fc925ff7ece228c448"
+
+
+@pytest.mark.filterwarnings("ignore:Unable to cache to disk")  # joblib's
+def test_a_run_that_cannot_be_stored_is_a_row_with_the_error(tmp_path, monkeypatch):
+    def full(*args, **options):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("joblib.numpy_pickle.dump", full)
+    with pytest.warns(UserWarning, match="1 of 1 runs raised.*finished, but could not be stored"):
+        frame = sweep(square, {"units": [1]}, [0], n_jobs=1, directory=tmp_path)
+    assert "could not be stored" in frame.error[0]
+
+
+def test_a_sweep_inside_a_run_is_refused():
+    def nested(seed):
+        return {"best": sweep(square, {"units": [1]}, [seed], n_jobs=1).score.max()}
+
+    for n_jobs in (1, 2):
+        with pytest.warns(UserWarning, match="RuntimeError: sweep cannot be called by a run of another sweep"):
+            sweep(nested, {}, [0], n_jobs=n_jobs)
+    assert sweep(square, {"units": [1]}, [0], n_jobs=1).error.isna().all()
+
+
+def test_a_worker_with_an_older_module_is_noticed(tmp_path, monkeypatch):
+    module = tmp_path / "edited.py"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    module.write_text("def run(seed):\n    return {'score': 1}\n")
+    edited = importlib.import_module("edited")
+    get_reusable_executor().shutdown()
+    assert sweep(edited.run, {}, [0, 1], n_jobs=2).score.tolist() == [1, 1]
+    module.write_text("def run(seed):\n    return {'score': 22}\n")
+    importlib.reload(edited)
+    with pytest.raises(RuntimeError, match="run has other code in this worker"):
+        sweep(edited.run, {}, [0, 1], n_jobs=2)
+    get_reusable_executor().shutdown()
+    assert sweep(edited.run, {}, [0, 1], n_jobs=2).score.tolist() == [22, 22]
+
+
+CACHE = {}
+
+
+def fills_a_cache(seed):
+    return {"score": CACHE.setdefault(seed, len(CACHE))}
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_run_may_change_what_it_reaches(tmp_path, n_jobs):
+    CACHE.clear()
+    assert sweep(fills_a_cache, {}, range(4), n_jobs=n_jobs, directory=tmp_path).error.isna().all()
 
 
 SCRIPT = """
@@ -261,11 +342,11 @@ def test_functions_of_a_notebook_run_in_workers_and_are_found_again_by_the_next_
     from nbclient import NotebookClient
 
     monkeypatch.setenv("TQDM_DISABLE", "1")  # as for notebooks that are stored
-    for factor, runs in ((10, 6), (10, 6), (20, 12)):  # a changed constant that a helper uses is changed code
+    for factor, number in ((10, 6), (10, 6), (20, 12)):  # a changed constant that a helper uses is changed code
         cell = NotebookClient(notebook(tmp_path, factor), kernel_name="python3").execute().cells[0]
         wanted = str([factor * s + u for u in (1, 2) for s in range(3)]) + "\n"
         assert [(output["name"], output["text"]) for output in cell.outputs] == [("stdout", wanted)]
-        assert len(lines(tmp_path / "log")) == runs
+        assert len(lines(tmp_path / "log")) == number
 
 
 def test_the_bar_is_on_standard_output_and_can_be_switched_off():
@@ -345,6 +426,7 @@ def test_sweep_names_the_bad_argument(change, error, message):
         ({"frame": pd.DataFrame()}, TypeError, "frame must be a pandas.DataFrame"),
         ({"by": "units"}, ValueError, "by must be one of 'cell', 'ok'"),
         ({"by": []}, ValueError, "by must be one of 'cell', 'ok'"),
+        ({"by": ["low"]}, ValueError, "by must not be called as a column of the result, got 'low'"),
         ({"solved": "done"}, ValueError, "solved must be one of"),
         ({"solved": "score"}, ValueError, "solved must give True or False"),
         ({"solved": lambda frame: frame.score}, ValueError, "solved must give True or False"),
@@ -353,6 +435,6 @@ def test_sweep_names_the_bad_argument(change, error, message):
     ],
 )
 def test_success_rate_names_the_bad_argument(change, error, message):
-    frame = pd.DataFrame({"cell": ["rnn", "gru"], "ok": [True, False], "score": [0.3, 0.9]})
+    frame = pd.DataFrame({"cell": ["rnn", "gru"], "ok": [True, False], "score": [0.3, 0.9], "low": [0, 1]})
     with pytest.raises(error, match=message):
         success_rate(**({"frame": frame, "by": "cell", "solved": "ok"} | change))

@@ -1,5 +1,6 @@
 """What counts as changed code, and what does not."""
 
+import abc
 from dataclasses import dataclass
 import functools
 import os
@@ -42,11 +43,31 @@ def test_comments_places_and_unused_names_do_not_count(same):
         ("return g(x) + 1", "return g(x) + 1 if x in {'a'} else 1"),
         ("def g(x):\n    return K * x", "class g(int):\n    pass"),
         ("def g(x):\n    return K * x", "from math import sqrt as g"),
+        ("return g(x) + 1", "return g(*x) + 1"),
     ],
 )
 def test_a_change_in_the_code_or_in_what_it_uses_counts(old, new):
     assert old in BASE
     assert fingerprint(defined(BASE.replace(old, new))) != fingerprint(defined(BASE))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            "def f(seed, units, gap):\n    return units",
+            "def f(seed, gap, units):\n    return gap",
+        ),  # given by keyword
+        ("def f(*a):\n    return a", "def f(a):\n    return a"),
+        ("def f(a, /):\n    return a", "def f(a):\n    return a"),
+        (
+            "def f(a, b):\n    try:\n        a()\n        b()\n    except OSError:\n        pass",
+            "def f(a, b):\n    try:\n        a()\n    except OSError:\n        pass\n    else:\n        b()",
+        ),
+    ],
+)
+def test_functions_that_differ_in_how_they_are_called_or_where_they_catch_differ(one, other):
+    assert fingerprint(defined(one)) != fingerprint(defined(other))
 
 
 def test_closures_defaults_partials_methods_and_instances_count_with_their_values():
@@ -86,6 +107,66 @@ def test_your_own_modules_count_with_their_content_and_installed_ones_by_name(mo
     installed = types.ModuleType("threading")
     installed.__file__ = threading.__file__
     assert fingerprint(installed) == fingerprint(threading)
+
+
+OWN = "SIZES = {'a': 1}\nLIST = [1]\nOTHER = 5\ndef step(x):\n    return x\n"
+
+
+def own_module(monkeypatch, name, code, **names):
+    own = types.ModuleType(name)
+    own.__file__ = os.path.abspath(f"{name}.py")
+    vars(own).update(names)
+    exec(code, vars(own))
+    monkeypatch.setitem(sys.modules, name, own)
+    return own
+
+
+@pytest.mark.parametrize(
+    ("use", "change"),
+    [
+        ("return own.SIZES['a']", "SIZES['a'] = 2"),
+        ("return [own.LIST[0] for _ in 'a']", "LIST.append(2)"),
+        ("return own.deep.step(1)", "deep.step = lambda x: 2 * x"),
+        ("return own.elsewhere(1)", "deep.K = 2"),  # defined in another module
+        ("import own\n    return own.LIST", "LIST.append(2)"),
+        ("from own import step, LIST\n    return LIST", "LIST.append(2)"),
+        ("import own.deep as d\n    return d.K", "deep.K = 2"),
+        ("m = own\n    return m.SIZES", "SIZES['a'] = 2"),
+    ],
+)
+def test_what_is_used_of_your_own_modules_counts_however_it_is_reached(monkeypatch, use, change):
+    deep = own_module(monkeypatch, "own.deep", "K = 1\ndef step(x):\n    return x * K\n")
+    own = own_module(monkeypatch, "own", OWN, deep=deep, elsewhere=deep.step)
+    f = defined(f"def f():\n    {use}", own=own)
+    before = fingerprint(f)
+    if "own." in use and "import own\n" not in use:  # what is not used does not count, where that can be seen
+        monkeypatch.setattr(own, "OTHER", 6)
+        assert fingerprint(f) == before
+    exec(change, vars(own))
+    assert fingerprint(f) != before
+
+
+def test_what_is_imported_inside_and_installed_counts_by_name_and_is_not_started():
+    f = defined("def f():\n    import antigravity, no_such_module\n    return antigravity")
+    assert fingerprint(f) == fingerprint(
+        defined("def f():\n    import antigravity, no_such_module\n    return antigravity")
+    )
+    assert "antigravity" not in sys.modules
+
+
+def test_an_instance_counts_alike_before_and_after_it_was_pickled():
+    class Config:
+        rate = 0.1
+
+    class Abstract(abc.ABC):
+        @abc.abstractmethod
+        def act(self): ...
+
+    config = Config()
+    before = fingerprint(config)
+    Config.__slotnames__ = []  # what pickle leaves there
+    assert fingerprint(config) == before
+    assert fingerprint(Abstract) == fingerprint(Abstract)
 
 
 def test_recursion_ends():

@@ -249,6 +249,25 @@ def test_layers_in_nested_and_subclassed_models_measure_as_in_a_flat_one():
         assert_close(found, flat(norms), rtol=1e-6)
 
 
+def test_sub_models_of_one_name_are_told_apart():
+    class Two(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.parts = [
+                keras.Sequential([keras.Input((T, D)), layers.LSTM(H, name="lstm")], name="encoder") for _ in range(2)
+            ]
+            self.head = layers.Dense(1)
+
+        def call(self, x):
+            return self.head(self.parts[0](x) - self.parts[1](x))
+
+    x, y = data()
+    model = Two()
+    model(x)
+    model.compile("sgd", "mse", jit_compile=not TENSORFLOW)
+    assert list(time_step_norms(model, x, y)) == ["encoder/lstm", "encoder_2/lstm"]
+
+
 def test_shared_layer_reports_each_use():
     x, y = data()
     first, second = keras.Input((T, D)), keras.Input((T, D))
@@ -413,6 +432,21 @@ def test_half_precision_squares_do_not_vanish():
     plain = build(inputs, layers.Dense(1)(layers.LSTM(H)(inputs)))
     expected = flat(time_step_norms(plain, x, 1e-3 * y))
     np.testing.assert_allclose([h, c], expected, rtol=0.02, atol=1e-6)  # float16 has 11 bits
+
+
+def test_what_the_scaled_loss_of_half_precision_holds_is_not_reported_as_vanished():
+    def norms(dtype):
+        inputs = keras.Input((T, D))
+        model = build(inputs, layers.Dense(1)(layers.SimpleRNN(H, dtype=dtype, name="rnn")(inputs)))
+        optimizer = keras.optimizers.SGD()
+        if dtype == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        model.compile(optimizer, lambda y, p: 1e-8 * keras.ops.mean((y - p) ** 2), jit_compile=not TENSORFLOW)
+        return time_step_norms(model, *data())["rnn"]["h"]
+
+    half, whole = norms("mixed_float16"), norms("float32")
+    assert 0 < whole.min() < whole.max() < 6e-8  # 0 in float16, but for the scale
+    np.testing.assert_allclose(half, whole, rtol=0.05)
 
 
 def sequential(*middle, compiled=True):

@@ -107,6 +107,15 @@ def test_config_keeps_a_seed_generator():
     np.testing.assert_array_equal(again((4 * H,)), given((4 * H,)))
 
 
+def test_weights_can_be_made_while_the_first_step_is_traced():
+    cell = LSTMCell(H, bias_initializer=Chrono(30, seed=5))
+    sparse = keras.layers.SimpleRNN(H, recurrent_initializer=SparseRadius(2, seed=6))
+    model = keras.Sequential([keras.layers.RNN(cell, return_sequences=True), sparse])  # no Input
+    model.compile("sgd", "mse")
+    model.fit(np.ones((B, T, D), "float32"), np.ones((B, H), "float32"), verbose=0)
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
 def test_saved_model_keeps_its_initializers(tmp_path):
     cell = LSTMCell(H, recurrent_initializer="identity", bias_initializer=Chrono(30, seed=5))
     sparse = keras.layers.SimpleRNN(H, recurrent_initializer=SparseRadius(2, seed=6))

@@ -144,6 +144,11 @@ def test_orthogonality_comes_back_from_its_config():
         (lambda: OmegaCell(None), TypeError, "cell must be an RNNCell"),
         (lambda: OmegaCell(RNNCell(3, dropout=0.1)), ValueError, "cell must have no dropout"),
         (lambda: OmegaCell(RNNCell(3, recurrent_dropout=0.1)), ValueError, "cell must have no dropout"),
+        (
+            lambda: keras.layers.RNN(OmegaCell(RNNCell(3), dtype="mixed_float16"))(np.ones((1, 2, 3))),
+            ValueError,
+            "dtype must not be float16",
+        ),
         (lambda: OmegaCell(RNNCell(3), weight=0), ValueError, "weight must be above 0"),
         (lambda: OmegaCell(RNNCell(3), weight="4"), TypeError, "weight must be a number"),
         (lambda: OmegaCell(RNNCell(3), weight=float("nan")), ValueError, "weight must be finite"),

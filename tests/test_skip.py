@@ -116,6 +116,32 @@ def test_stateful_continues_and_starts_afresh_when_reset(wrap):
         parts.reset_state()
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class StartsAtOne(keras.layers.Layer):
+    """A cell that begins with ones: h_t = tanh h_{t-1}."""
+
+    state_size = output_size = H
+
+    def call(self, x, states):
+        h = ops.tanh(states[0])
+        return h, [h]
+
+    def get_initial_state(self, batch_size=None):
+        return [ops.ones((batch_size, H))]
+
+
+@pytest.mark.parametrize(
+    ("make", "first"),
+    [
+        (lambda cell: SkipRNN(SkipCell(cell)), np.tanh(1)),
+        (lambda cell: DilatedRNN(cell, 2), np.tanh(1)),
+        (lambda cell: keras.layers.RNN(ResidualCell(cell)), 1 + np.tanh(1)),
+    ],
+)
+def test_the_wrapped_cells_own_start_is_kept(make, first):
+    np.testing.assert_allclose(make(StartsAtOne())(np.zeros((B, 1, D), "float32")), np.full((B, H), first), rtol=1e-6)
+
+
 def test_stateful_skip_pays_for_the_updates_of_each_call_alone():
     layer = built(SkipRNN(SkipCell(GRUCell(H), cost=0.5), stateful=True))
     layer.cell.update_bias.assign([50.0])  # the gate is always open
@@ -324,6 +350,10 @@ def test_what_is_no_cell_is_refused(wrap, make, error):
         (
             lambda: keras.layers.RNN(SkipCell(GRUCell(H), 0.1))(np.zeros((B, T, D))),
             "cost must be 0 outside of SkipRNN",
+        ),
+        (
+            lambda: SkipRNN(SkipCell(GRUCell(H), dtype="mixed_bfloat16"))(np.zeros((B, T, D))),
+            "dtype must be float32 or float64, to count the updates, got bfloat16",
         ),
     ],
 )
