@@ -47,7 +47,7 @@ def sweep(run, grid, seeds, n_jobs=-1, *, directory=None, progress=True):
     directory = None if directory is None else str(Path(directory).resolve())
     code = None if directory is None else f"{fingerprint(run)} {backend()}"
     try:
-        copied = fingerprint(cloudpickle.loads(cloudpickle.dumps(run)))  # as it comes to a worker
+        copied = fingerprint(cloudpickle.loads(cloudpickle.dumps(run)), data=code is not None)  # as a worker gets it
     except TypeError:  # cannot be told: nothing is stored, so nothing depends on it
         copied = None
     home = (platform.node(), os.getpid())

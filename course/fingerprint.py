@@ -16,11 +16,12 @@ from types import CodeType, ModuleType
 import joblib
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_CODE_ONLY = "code only"  # a key of `seen` beside the objects' ids
 _STARS = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
-def fingerprint(thing):
+def fingerprint(thing, data=True):
     """Return 32 hexadecimal digits for a function, class, module or plain value.
 
     A function counts with its bytecode, constants, defaults, closure and the global names it uses, followed through
@@ -29,9 +30,11 @@ def fingerprint(thing):
     installed counts by its name. The same in every process of one Python version. A global that is filled while code
     runs, such as a cache, counts with what it holds.
 
+    data: whether lists, dicts, sets and the attributes of instances count, which running code may change.
+
     Raises TypeError naming the object that cannot be told from another by its content, such as an open file.
     """
-    return _digest(thing, {})
+    return _digest(thing, {} if data else {_CODE_ONLY: None})
 
 
 def _digest(thing, seen):
@@ -59,6 +62,8 @@ def _parts(thing, seen):
         names = thing.co_varnames[: takes[0] + takes[2]]
         how = joblib.hash((thing.co_code, thing.co_exceptiontable, takes, names))
         return [how, *thing.co_names, *each(thing.co_consts)]
+    if _CODE_ONLY in seen and isinstance(thing, (list, dict, set)):
+        return []
     if isinstance(thing, (list, tuple)):
         return each(thing)
     if isinstance(thing, (set, frozenset)):
@@ -85,7 +90,7 @@ def _parts(thing, seen):
         cells = [cell.cell_contents for cell in thing.__closure__ or ()]
         return [*each((thing.__code__, thing.__defaults__, thing.__kwdefaults__, cells)), *named(_used(thing))]
     if not _installed(sys.modules.get(type(thing).__module__)) and hasattr(thing, "__dict__"):
-        return [*each((type(thing),)), *named(sorted(vars(thing).items()))]
+        return [*each((type(thing),)), *(() if _CODE_ONLY in seen else named(sorted(vars(thing).items())))]
     try:
         return [joblib.hash(thing)]
     except Exception as error:

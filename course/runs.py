@@ -40,7 +40,7 @@ def work(task):
             os.environ.setdefault(variable, "1")
     run, code, copied, place, setting, seeds, directory = cloudpickle.loads(content)
     if home != (platform.node(), os.getpid()) and copied is not None and copied not in _CHECKED:
-        if copied != fingerprint(run):
+        if copied != fingerprint(run, data=directory is not None):
             raise RuntimeError("run has other code in this worker, from a module changed since: restart the kernel.")
         _CHECKED.add(copied)  # before a run changes what it reaches
     store, outcomes = stored(directory), {}

@@ -169,6 +169,17 @@ def test_an_instance_counts_alike_before_and_after_it_was_pickled():
     assert fingerprint(Abstract) == fingerprint(Abstract)
 
 
+def test_without_data_what_running_code_may_change_does_not_count(monkeypatch):
+    own = own_module(monkeypatch, "own", OWN)
+    f, g = (defined(f"def f():\n    return own.{name}", own=own) for name in ("SIZES", "step"))
+    before, with_data = [fingerprint(f, data=False), fingerprint(g, data=False)], fingerprint(f)
+    own.SIZES["b"] = 2
+    assert [fingerprint(f, data=False), fingerprint(g, data=False)] == before
+    assert fingerprint(f) != with_data
+    exec("def step(x):\n    return 2 * x", vars(own))
+    assert fingerprint(g, data=False) != before[1]
+
+
 def test_recursion_ends():
     assert fingerprint(defined("def f(n):\n    return n and f(n - 1)")) != fingerprint(defined(BASE))
 
