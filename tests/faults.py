@@ -6,6 +6,7 @@ followed by another one.
 """
 
 import argparse
+import os
 from pathlib import Path
 import signal
 import subprocess
@@ -39,7 +40,11 @@ class Search:
             target = [f"{ROOT / 'tests' / 'search_target.py'}:{self.target}", "--directory", str(self.directory)]
             command = ["-m", "course.tuning", role[0], *target, "--port", str(self.port), "--wait", "120", *role[1:]]
         with (self.directory.parent / f"{self.directory.name}_{name}.log").open("a") as log:
-            return subprocess.Popen([sys.executable, *command], cwd=ROOT / "tests", stdout=log, stderr=log)
+            cores = {} if name == "single" else {"LOKY_MAX_CPU_COUNT": "1"}  # as many trainings at once as workers
+            environment = {**os.environ, **cores}
+            return subprocess.Popen(
+                [sys.executable, *command], cwd=ROOT / "tests", env=environment, stdout=log, stderr=log
+            )
 
     def kill(self, name):
         """Kill a process as the power button would."""
