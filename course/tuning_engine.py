@@ -10,6 +10,7 @@ from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 import os
 import sys
+import warnings
 
 from course.runs import ONE_THREAD
 from course.tuning_training import RESERVED, TUNER, blank, train
@@ -80,6 +81,9 @@ class CourseTuner(keras_tuner.Tuner):
             timeout=300,  # seconds until idle processes end
             env={variable: os.environ.get(variable, "1") for variable in ONE_THREAD},
         )
+        warnings.filterwarnings(
+            "ignore", "A worker stopped while some jobs"
+        )  # having grown, it is replaced: not news
         futures = {pool.submit(train, **self._task(trial, k)): k for k in missing}
         for future in as_completed(futures):
             k = futures[future]
