@@ -175,6 +175,23 @@ def test_a_training_that_takes_its_process_down_is_a_row(tmp_path, monkeypatch):
         result.best()
 
 
+class CannotBeLoaded:
+    def __init__(self):
+        self.state = 1
+
+    def __call__(self, hp):
+        return search_target.build(hp)
+
+    def __setstate__(self, state):
+        raise ImportError("not here")
+
+
+def test_what_other_processes_cannot_load_is_told_and_no_outcome_of_a_trial(tmp_path):
+    with pytest.raises(ValueError, match="hypermodel and data must be such that other processes can load them"):
+        search(tmp_path / "l", hypermodel=CannotBeLoaded(), executions=1, max_trials=1)
+    assert not list((tmp_path / "l").rglob("execution_*.json"))
+
+
 def test_a_metric_called_like_a_column_or_a_choice_is_a_failure(tmp_path):
     with pytest.warns(UserWarning, match="1 of 1 trials failed"):
         table = search(tmp_path / "m", hypermodel=with_metric_error, executions=1, max_trials=1).table

@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
-from course import tuning
+from course import tuning, tuning_alive, tuning_cluster
 from course.tuning_alive import BEAT, Alive, gone
 from course.tuning_cluster import main
 from course.tuning_options import parser
@@ -191,6 +192,42 @@ def test_a_worker_shows_signs_of_life_under_its_name_alone(tmp_path, monkeypatch
     assert read_json(tmp_path / "workers" / "1.json") == ended
     with Alive(store, "1"):  # the name is free again
         pass
+
+
+def test_a_drive_that_is_away_for_a_moment_ends_neither_side(tmp_path, monkeypatch):
+    def away_at_first(path, content):
+        if content["beat"] in (1, 2):
+            raise OSError("stale file handle")
+        write_json(path, content)
+
+    def away(path):
+        raise OSError("stale file handle")
+
+    monkeypatch.setattr(tuning_alive, "BEAT", 0.05)
+    monkeypatch.setattr(tuning_alive, "write_json", away_at_first)
+    with Alive(Store(tmp_path), "1"):
+        wait_for_beat(tmp_path / "workers" / "1.json", 3)
+    asked = iter([{"1"}] * 6 + [set()] * 6)
+    oracle = SimpleNamespace(finished=True, failure=None, max_trials=1, workers=lambda: next(asked))
+    oracle.progress = lambda: (0, None)
+    monkeypatch.setattr(tuning_alive, "read_json", away)
+    tuning_alive.supervise(oracle, Store(tmp_path), SimpleNamespace(silence=60, wait=60))
+
+
+def wait_for_beat(path, beat):
+    ends = time.monotonic() + 30
+    while read_json(path)["beat"] < beat:
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")
+def test_addresses_of_ipv6_stand_in_brackets(tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning_cluster, "supervise", lambda oracle, store, options: None)
+    monkeypatch.setattr(tuning_cluster.tuning, "result", lambda *args: SimpleNamespace(best=dict))
+    options = ["--directory", str(tmp_path / "s"), "--port", str(free_port()), "--host", "::1"]
+    assert main(["chief", f"{TARGET}:define_short", *options]) == 0
+    assert os.environ["KERASTUNER_ORACLE_IP"] == "[::1]"
 
 
 def test_a_process_that_has_ended_on_this_machine_is_known_to_be_gone():
