@@ -87,7 +87,7 @@ def _parts(thing, seen):
             return [thing.__qualname__, *each(thing.__bases__), *named(_members(thing))]
         if hasattr(thing, "__wrapped__") and not hasattr(thing, "__code__"):  # such as functools.lru_cache
             return each((thing.__wrapped__,))
-        cells = [cell.cell_contents for cell in thing.__closure__ or ()]
+        cells = tuple(cell.cell_contents for cell in thing.__closure__ or ())
         return [*each((thing.__code__, thing.__defaults__, thing.__kwdefaults__, cells)), *named(_used(thing))]
     if not _installed(sys.modules.get(type(thing).__module__)) and hasattr(thing, "__dict__"):
         return [*each((type(thing),)), *(() if _CODE_ONLY in seen else named(sorted(vars(thing).items())))]

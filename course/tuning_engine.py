@@ -81,9 +81,8 @@ class CourseTuner(keras_tuner.Tuner):
             timeout=300,  # seconds until idle processes end
             env={variable: os.environ.get(variable, "1") for variable in ONE_THREAD},
         )
-        warnings.filterwarnings(
-            "ignore", "A worker stopped while some jobs"
-        )  # having grown, it is replaced: not news
+        # That a process is replaced because it has grown is no news.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs")
         futures = {pool.submit(train, **self._task(trial, k)): k for k in missing}
         for future in as_completed(futures):
             k = futures[future]

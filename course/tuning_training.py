@@ -10,14 +10,7 @@ import numpy as np
 
 TUNER = "tuner/"  # begins the names of what Hyperband adds to the hyperparameters
 OUTCOME = ("seed", "score", "best_epoch", "epochs", "seconds", "parameters", "error")
-RESERVED = (
-    *OUTCOME,
-    "trial",
-    "execution",
-    "epoch",
-    "attempts",
-    "curve",
-)  # columns: no choice, no metric may be called so
+RESERVED = (*OUTCOME, "trial", "execution", "epoch", "attempts", "curve")  # for no choice and no metric
 
 
 def blank(seed):

@@ -12,6 +12,7 @@ import sys
 from textwrap import dedent
 import threading
 import time
+from types import SimpleNamespace
 
 from course import experiments, runs
 from course.experiments import success_rate, sweep
@@ -171,10 +172,19 @@ def test_changed_code_runs_again_and_old_code_is_still_found(tmp_path):
 def test_the_other_backend_is_another_run(tmp_path, monkeypatch):
     log = str(tmp_path / "log")
     for backend in ("jax", "tensorflow", "jax"):
-        monkeypatch.setattr(runs, "backend", lambda name=backend: name)
         monkeypatch.setattr(experiments, "backend", lambda name=backend: name)
         sweep(logged, {"units": [2], "rate": [0.1], "log": [log]}, [0], n_jobs=1, directory=tmp_path / "store")
     assert len(lines(log)) == 2
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_the_backend_is_that_of_keras_or_the_one_it_would_start_with(monkeypatch, loaded):
+    keras = SimpleNamespace(config=SimpleNamespace(backend=lambda: "torch")) if loaded else None
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert runs.backend() == ("torch" if loaded else "jax")
+    monkeypatch.delenv("KERAS_BACKEND")
+    assert runs.backend() == ("torch" if loaded else "tensorflow")
 
 
 def test_a_damaged_file_is_a_missing_run(tmp_path):

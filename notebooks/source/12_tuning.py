@@ -301,16 +301,16 @@ with_little = difference(little["RNN"], little["GRU"])
 print("recurrent dropout below 0.2, RNN − GRU: {:.2f} ± {:.2f}".format(*with_little))
 
 # %% [markdown]
-# **What to notice.** Recurrent dropout hurts the plain RNN far more than the two others. Its mean is low because most of this
-# space is bad for it. Choices interact: how good a cell is depends on how much recurrent dropout it gets. (With little of it the
+# **What to notice.** Recurrent dropout hurts the plain RNN far more than the two others, and most of this space has much of
+# it: that weighs on the RNN's mean. Choices interact: how good a cell is depends on how much recurrent dropout it gets. (With little of it the
 # RNN is ahead on average, too, but so few trials do not show that.)
 
 # %% [markdown]
 # ## 3 · Size and dropout alone
 #
 # A search varies everything at once. To answer the question of this lesson, vary two things and nothing else, with
-# several seeds: a plain RNN of 8 or 32 units, dropout 0, 0.25 or 0.5, ten seeds, and twice as many epochs as above, because
-# dropout slows learning down (`data/12_dropout.csv`).
+# several seeds: a plain RNN of 8 or 32 units, dropout 0, 0.25 or 0.5, ten seeds, and twice as many epochs as above, to give
+# dropout time (`data/12_dropout.csv`).
 #
 # **Predict, then run.** Which of the two sizes underfits, which overfits? Where will dropout help?
 
