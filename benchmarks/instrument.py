@@ -29,8 +29,7 @@ LIMITS = {  # of the time, per training step, and of the peak memory of the proc
 
 def variants(layer, T, B, H, D, steps, **_):
     """Return {name: function that does so many steps}; each model is its own, so nothing compiled is shared."""
-    from course.callbacks import GradientNorms
-    from course.gradients import time_step_norms
+    from course.gradients import GradientNorms, time_step_norms
     import keras
 
     rng = np.random.default_rng(0)

@@ -3,8 +3,7 @@
 import os
 import time
 
-from course.experiments import sweep
-from course.fresh import fresh
+from course.experiments import fresh, sweep
 import numpy as np
 
 from benchmarks.tables import medians, show

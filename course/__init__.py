@@ -1,14 +1,18 @@
 """Why RNNs are hard to train: a measured course in Keras.
 
-The import line in a notebook names the file to open: `from course.cells import RNNCell` is `course/cells.py`.
+Eight rooms, each with a face that lists what is public in it:
 
-Importing any part of the package first tells TensorFlow to start silently, and without oneDNN, so that results
-depend less on the machine. It works as long as TensorFlow is not imported yet; what you have set yourself stays.
+    layers       the recurrent cells, and what wraps, starts and regularizes them
+    gradients    the instrument: gradient norms per weight and per time step of any Keras RNN
+    by_hand      forward and backward passes in NumPy
+    sequences    what networks read: tasks, grammars, series, digits, text
+    experiments  a run over seeds and settings; success rates; a model for every seed
+    tuning       Keras Tuner's tuners, which keep every training
+    plots        draws what it is given
+    classroom    exercises, checks, quizzes
+
+Rooms import downwards only: `tuning` and `classroom` may use the others; `layers`, `by_hand`, `sequences` and `plots`
+use none. Importing a room changes nothing in your process, but for `classroom`, which makes it a lesson's.
 """
 
-import os
-
-__version__ = "0.1.0"
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+__version__ = "0.2.0"

@@ -5,11 +5,9 @@ Runs that are finished are kept in build/record_08, so the script can be stopped
 
 from pathlib import Path
 
-from course import tasks
-from course.cells import LSTMCell, PeepholeLSTMCell
-from course.experiments import sweep
-from course.fresh import fresh
-from course.initializers import Chrono, ForgetBias
+from course import sequences
+from course.experiments import fresh, sweep
+from course.layers import Chrono, ForgetBias, LSTMCell, PeepholeLSTMCell
 import keras
 import numpy as np
 import pandas as pd
@@ -49,9 +47,9 @@ def recall(seed, cell, start, gap, updates, learning_rate, units=16, batch_size=
     model = fresh(build_recall, seed, cell=cell, start=start, gap=gap, units=units, learning_rate=learning_rate)
     rng, curve = np.random.default_rng(seed), []
     while len(curve) * block < updates and (not curve or curve[-1] <= 0.99):
-        x, y = tasks.recall(block * batch_size, gap, rng)
+        x, y = sequences.recall(block * batch_size, gap, rng)
         curve += model.fit(x, y, batch_size=batch_size, verbose=0).history["accuracy"]
-    x, y = tasks.recall(1000, gap, rng)
+    x, y = sequences.recall(1000, gap, rng)
     answers = keras.ops.convert_to_numpy(model(x)).argmax(axis=1)
     curve = " ".join(f"{accuracy:.3f}" for accuracy in curve)
     return {"accuracy": float(np.mean(answers == y)), "curve": curve}

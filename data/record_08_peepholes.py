@@ -7,9 +7,8 @@ so the script can be stopped and started again.
 
 from pathlib import Path
 
-from course.cells import LSTMCell, PeepholeLSTMCell
-from course.experiments import sweep
-from course.fresh import fresh
+from course.experiments import fresh, sweep
+from course.layers import LSTMCell, PeepholeLSTMCell
 import keras
 import numpy as np
 

@@ -46,9 +46,9 @@ def train(seed, epochs, split=0, **values):
 
     split: of the images into training, validation and test; 0 is that of the search.
     """
-    from course import datasets, hypermodels, searches  # here: `sweep` cannot tell data classes by their content
+    from course import hypermodels, searches  # here: `sweep` cannot tell data classes by their content
 
-    given, data = searches.digits_by_row(), datasets.digits("row", 96, 100, 350, seed=split)
+    given, data = searches.digits_by_row(), sequences.digits("row", 96, 100, 350, seed=split)
     model = hypermodels.build(given["hypermodel"], values, seed)
     parts = {"training": "train", "validation": "validation", "test": "test"}
     x, y = ([getattr(data, f"{axis}_{part}") for part in parts.values()] for axis in "xy")

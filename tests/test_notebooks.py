@@ -8,7 +8,7 @@ import ast
 from pathlib import Path
 import re
 
-from course import quiz
+from course.classroom import quizzes
 import make_notebooks
 import nbformat
 import pytest
@@ -176,4 +176,4 @@ def test_workshop_copies_hold_no_solution_and_no_output(copies, name):
 
 @every_lesson
 def test_the_quiz_is_valid(name):
-    assert len(quiz.load(ROOT / "notebooks" / "quizzes" / f"{name}.json")) >= 5
+    assert len(quizzes.load(ROOT / "notebooks" / "quizzes" / f"{name}.json")) >= 5

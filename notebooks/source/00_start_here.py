@@ -14,8 +14,8 @@
 # A cell is run with **Shift + Enter**, which also goes on to the next one. Run this first:
 
 # %%
-from course import doctor, plots, quiz
-from course.exercises import lesson_00 as check
+from course import classroom, doctor, plots
+from course.classroom.exercises import lesson_00 as check
 import numpy as np
 
 # %% [markdown]
@@ -184,7 +184,7 @@ assert all(verdicts.values())
 # Every choice is answered with a reason, right or wrong.
 
 # %%
-quiz.show("quizzes/00_start_here.json")
+classroom.quiz("quizzes/00_start_here.json")
 
 # %% [markdown]
 # ## The course

@@ -15,9 +15,9 @@
 # letters: [notation](../docs/notation.md)
 
 # %%
-from course import datasets, diagrams, plots, quiz
-from course.cells import RNNCell
-from course.exercises import lesson_01 as check
+from course import classroom, plots, sequences
+from course.classroom.exercises import lesson_01 as check
+from course.layers import RNNCell
 import keras  # takes some ten seconds, once per lesson
 import numpy as np
 
@@ -36,7 +36,7 @@ keras.utils.set_random_seed(1)
 
 # %%
 plots.show(
-    diagrams.unrolled(4),
+    plots.unrolled(4),
     alt="Left, one box h_t with a loop labelled U. Right, the same network unrolled: h_0 and four boxes h_1 to h_4 in "
     "a row; every arrow from one to the next is labelled U, every arrow from an input up into a box W, and every "
     "arrow from a box up to an output V.",
@@ -116,11 +116,11 @@ check.unroll(unroll)
 # ## 2 · The same numbers from Keras
 #
 # In Keras a *cell* is one step, and the layer `RNN` is the loop around it. `RNNCell` in
-# [`course/cells.py`](../course/cells.py) is the equation above in Keras' form; `SimpleRNN` is Keras' own. Give all
+# [`course/layers/cells.py`](../course/layers/cells.py) is the equation above in Keras' form; `SimpleRNN` is Keras' own. Give all
 # three the same weights, and they must agree.
 
 # %%
-from course.numpy_rnn import rnn_forward  # the loop of exercise 2, kept in the course's package
+from course.by_hand import rnn_forward  # the loop of exercise 2, kept in the course's package
 
 x = np.random.default_rng(0).normal(size=(2, 6, 3)).astype("float32")  # (B, T, D)
 ours = keras.layers.RNN(RNNCell(5), return_sequences=True)
@@ -263,7 +263,7 @@ print(f"left of the change after 10 steps, dense: {changes[:, 1, 10:].max():.0e}
 # across the split: otherwise the network would be told about the years it is tested on.
 
 # %%
-data = datasets.sunspots(window=11, horizon=1, test_fraction=0.35)
+data = sequences.sunspots(window=11, horizon=1, test_fraction=0.35)
 print("windows to train on:", data.x_train.shape, " to test on:", data.x_test.shape)
 y_train, y_test = data.unscale(data.y_train[:, 0]), data.unscale(data.y_test[:, 0])
 print(
@@ -389,7 +389,7 @@ assert all(verdicts.values())
 # ## Quiz
 
 # %%
-quiz.show("quizzes/01_what_an_rnn_computes.json")
+classroom.quiz("quizzes/01_what_an_rnn_computes.json")
 
 # %% [markdown]
 # ## Three things to take away

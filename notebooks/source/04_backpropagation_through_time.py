@@ -16,9 +16,9 @@
 # letters: [notation](../docs/notation.md)
 
 # %%
-from course import diagrams, plots, quiz
-from course.exercises import lesson_04 as check
-from course.numpy_rnn import rnn_forward
+from course import classroom, plots
+from course.by_hand import rnn_forward
+from course.classroom.exercises import lesson_04 as check
 import keras  # takes some ten seconds, once per lesson
 import matplotlib.pyplot as plt
 import numpy as np
@@ -36,22 +36,22 @@ keras.utils.set_random_seed(4)
 # %%
 def picture(T=3):
     """Draw the way forwards (grey) and back (orange)."""
-    ax = diagrams.canvas(None, 8.4, 3.5)
+    ax = plots.canvas(None, 8.4, 3.5)
     ax.set_ylim(0.5, 3.5)
     ax.set_title("Forwards through U, backwards through its transpose")
     for t in range(1, T + 1):
         x = 2.4 * t - 0.7
-        diagrams.box(ax, x, 1.5, f"$h_{t}$")
-        diagrams.box(ax, x, 3.1, f"$L_{t}$", diagrams.GREEN)
-        diagrams.arrow(ax, (x - 0.15, 1.8), (x - 0.15, 2.82))
-        diagrams.arrow(ax, (x + 0.15, 2.82), (x + 0.15, 1.8), "", diagrams.ORANGE)
-        ax.text(x + 0.25, 2.3, rf"$\partial L/\partial h_{t}$", color=diagrams.ORANGE)
-        ax.text(x, 0.85, rf"$\delta_{t}$", color=diagrams.ORANGE, ha="center", size=13)
+        plots.box(ax, x, 1.5, f"$h_{t}$")
+        plots.box(ax, x, 3.1, f"$L_{t}$", plots.GREEN)
+        plots.arrow(ax, (x - 0.15, 1.8), (x - 0.15, 2.82))
+        plots.arrow(ax, (x + 0.15, 2.82), (x + 0.15, 1.8), "", plots.ORANGE)
+        ax.text(x + 0.25, 2.3, rf"$\partial L/\partial h_{t}$", color=plots.ORANGE)
+        ax.text(x, 0.85, rf"$\delta_{t}$", color=plots.ORANGE, ha="center", size=13)
         if t < T:
-            diagrams.arrow(ax, (x + 0.35, 1.62), (x + 2.05, 1.62), "$U$")
-            diagrams.arrow(ax, (x + 2.05, 1.38), (x + 0.35, 1.38), "", diagrams.ORANGE)
+            plots.arrow(ax, (x + 0.35, 1.62), (x + 2.05, 1.62), "$U$")
+            plots.arrow(ax, (x + 2.05, 1.38), (x + 0.35, 1.38), "", plots.ORANGE)
             label = rf"$\varphi'(a_{t + 1})\,U^\top$"
-            ax.text(x + 1.2, 1.0, label, color=diagrams.ORANGE, ha="center")
+            ax.text(x + 1.2, 1.0, label, color=plots.ORANGE, ha="center")
     return ax
 
 
@@ -290,13 +290,13 @@ def full_backward(x, y, W, U, b):
 check.full_backward(full_backward)
 
 # %% [markdown]
-# The course keeps this pass in [`course/bptt.py`](../course/bptt.py): `rnn_backward` is the loop above, with any
+# The course keeps this pass in [`course/by_hand/backward.py`](../course/by_hand/backward.py): `rnn_backward` is the loop above, with any
 # activation and initial state. Two judges decide whether it is right. **Finite differences** nudge every weight and
 # know nothing of the chain rule. **Keras** differentiates its own program; one step of gradient descent with learning
 # rate 1 *subtracts the gradient*, so the gradient is what the weights have lost.
 
 # %%
-from course.bptt import finite_differences, rnn_backward
+from course.by_hand import finite_differences, rnn_backward
 
 
 def by_keras(model, x, y):
@@ -425,7 +425,7 @@ for signs, answer in zip(x[..., 0].astype(int), y.astype(int), strict=True):
 # compiling it again.
 
 # %%
-from course.fresh import fresh
+from course.experiments import fresh
 
 settings = {"units": 32, "learning_rate": 1e-3, "batch_size": 64}
 updates_per_epoch, epochs, seeds = 80, 5, range(5)
@@ -578,7 +578,7 @@ print(
 # take a task whose distance we know: at every step, repeat the input of 8 steps ago.
 
 # %%
-from course.bptt import truncated_backward
+from course.by_hand import truncated_backward
 
 
 def delayed(n, lag, rng, T=20):
@@ -964,7 +964,7 @@ assert report(
 # ## Quiz
 
 # %%
-quiz.show("quizzes/04_backpropagation_through_time.json")
+classroom.quiz("quizzes/04_backpropagation_through_time.json")
 
 # %% [markdown]
 # ## Three things to take away

@@ -15,25 +15,26 @@
 # letters: [notation](../docs/notation.md)
 
 # %%
-from course import experiments, gradient_plots, plots, quiz, tasks
-from course.callbacks import GradientFlow
-from course.cells import RNNCell
-from course.exercises import lesson_05 as check
-from course.fresh import fresh
-from course.gradients import state_jacobian, time_step_norms
+from course import classroom, experiments, plots, sequences
+from course.classroom.exercises import lesson_05 as check
+from course.experiments import fresh
+from course.gradients import GradientFlow, state_jacobian, time_step_norms
+from course.layers import RNNCell
 import keras  # takes some ten seconds, once per lesson
 import numpy as np
 
 # %% [markdown]
 # ## 1 · A dial for distance
 #
-# `tasks.sentences` makes such sentences. The first word is one of four products; the word to come depends on it and on
+# `sequences.sentences` makes such sentences. The first word is one of four products; the word to come depends on it and on
 # nothing else; the `gap` words between them are drawn without regard to it. Guessing is right one time in four.
 
 # %%
 for gap in (5, 14):
-    x, y = tasks.sentences(2, gap, np.random.default_rng(3))  # one-hot (n, T, D), 0 to 3 (n,)
-    print(f"gap {gap}:", *tasks.words(x, y), sep="\n   ")
+    x, y = sequences.sentences(
+        2, gap, np.random.default_rng(3)
+    )  # one-hot (n, T, D), 0 to 3 (n,)
+    print(f"gap {gap}:", *sequences.words(x, y), sep="\n   ")
 
 # %% [markdown]
 # We train plain RNNs on gaps from near to far, five seeds each, from two starts of the recurrent matrix $U$: Keras'
@@ -54,7 +55,7 @@ def build(gap, start):
     cell = RNNCell(settings["units"], recurrent_initializer=starts[start]())
     model = keras.Sequential(
         [
-            keras.Input((gap + 1, len(tasks.VOCABULARY))),
+            keras.Input((gap + 1, len(sequences.VOCABULARY))),
             keras.layers.RNN(cell, name="rnn"),
             keras.layers.Dense(4),
         ]
@@ -79,9 +80,11 @@ def build(gap, start):
 def run(gap, start, seed):
     """Train one RNN on new sentences all the time; return its accuracy on 1,000 others."""
     model, rng = fresh(build, seed, gap=gap, start=start), np.random.default_rng(seed)
-    x, y = tasks.sentences(settings["updates"] * settings["batch_size"], gap, rng)
+    x, y = sequences.sentences(settings["updates"] * settings["batch_size"], gap, rng)
     model.fit(x, y, batch_size=settings["batch_size"], verbose=0)
-    _, accuracy = model.evaluate(*tasks.sentences(1000, gap, rng), batch_size=1000, verbose=0)
+    _, accuracy = model.evaluate(
+        *sequences.sentences(1000, gap, rng), batch_size=1000, verbose=0
+    )
     return {"accuracy": accuracy}
 
 
@@ -116,7 +119,7 @@ for (start, gap), group in runs.groupby(["start", "gap"]):
 # $$\left\lVert \frac{dL}{dh_t} \right\rVert = \sqrt{\sum_{\text{batch, units}} \left(\frac{dL}{dh_{t}}\right)^2}$$
 
 # %%
-x, y = tasks.sentences(32, 30, np.random.default_rng(0))
+x, y = sequences.sentences(32, 30, np.random.default_rng(0))
 at_start = {}
 for start in starts:
     model = fresh(build, seed=0, gap=30, start=start)
@@ -126,7 +129,7 @@ for start in starts:
     last, first = at_start[start][-1], at_start[start][0]
     print(f"{start:10} ρ of U {rho:.2f}; at the last step {last:.2f}, at the first {first:.0e}")
 
-ax = gradient_plots.norm_by_distance(at_start)
+ax = plots.norm_by_distance(at_start)
 ax.set_title("Before training: the gradient shrinks by a factor a step")
 plots.show(ax)
 
@@ -141,13 +144,13 @@ plots.show(ax)
 def new_sentences(gap, rng):
     """Batches of new sentences without end: none is seen twice, so none can be learned by heart."""
     while True:
-        yield tasks.sentences(settings["batch_size"], gap, rng)
+        yield sequences.sentences(settings["batch_size"], gap, rng)
 
 
 def watch(start, seed, gap=30, epochs=10):
     """Train as above, in `epochs` parts; return the norms (epochs + 1, T) and the accuracies."""
     model, rng = fresh(build, seed, gap=gap, start=start), np.random.default_rng(seed)
-    flow = GradientFlow(*tasks.sentences(32, gap, rng))
+    flow = GradientFlow(*sequences.sentences(32, gap, rng))
     history = model.fit(
         new_sentences(gap, rng),
         steps_per_epoch=settings["updates"] // epochs,
@@ -162,9 +165,9 @@ def watch(start, seed, gap=30, epochs=10):
 watched = {start: watch(start, seed=0) for start in starts}
 
 # %% tags=["picture"]
-figure, panels = plots.plt.subplots(1, 2, figsize=(9.5, 3.6), sharey=True)
+figure, panels = plt.subplots(1, 2, figsize=(9.5, 3.6), sharey=True)
 for ax, (start, (norms, accuracy)) in zip(panels, watched.items(), strict=True):
-    gradient_plots.gradient_heatmap(norms, ax, limits=(1e-6, 1))
+    plots.gradient_heatmap(norms, ax, limits=(1e-6, 1))
     ax.set_title(f"{start}: accuracy {accuracy[-1]:.2f} at the end")
     ax.label_outer()
 plots.show(panels)
@@ -219,12 +222,12 @@ def norms_at(activation, U, seed=0):
 # %%
 Q, _ = np.linalg.qr(rng.normal(size=(H, H)))
 radii = {f"ρ = {rho}": rho for rho in (0.5, 0.9, 1.0, 1.1)}
-figure, panels = plots.plt.subplots(1, 2, figsize=(9.5, 4), sharey=True)
+figure, panels = plt.subplots(1, 2, figsize=(9.5, 4), sharey=True)
 for ax, (activation, title) in zip(
     panels, {"linear": "exactly ρ per step", "tanh": "less than ρ"}.items(), strict=True
 ):
     found = {name: norms_at(activation, rho * Q) for name, rho in radii.items()}
-    gradient_plots.norm_by_distance(found, ax, predicted=radii)
+    plots.norm_by_distance(found, ax, predicted=radii)
     ax.set(title=f"{activation}: {title}", ylim=(1e-20, 1e9))
 plots.show(panels)
 
@@ -240,7 +243,7 @@ plots.show(panels)
 model = fresh(build_on_noise, seed=0, activation="tanh")
 model.layers[0].cell.recurrent_kernel.assign(1.1 * Q)
 J = state_jacobian(model.layers[0], x_noise[0])  # (T, H, H)
-ax = gradient_plots.jacobian_spectrum(J, ylim=(0, 1.25))
+ax = plots.jacobian_spectrum(J, ylim=(0, 1.25))
 ax.set_title("tanh with ρ = 1.1: no step stretches more, and some directions shrink a lot")
 plots.show(ax)
 typical = np.exp(np.log(np.linalg.svd(J, compute_uv=False)).mean())
@@ -519,7 +522,7 @@ assert all(verdicts.values())
 # ## Quiz
 
 # %%
-quiz.show("quizzes/05_why_it_forgets.json")
+classroom.quiz("quizzes/05_why_it_forgets.json")
 
 # %% [markdown]
 # ## Three things to take away

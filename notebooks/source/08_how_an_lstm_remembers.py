@@ -17,11 +17,10 @@
 # letters: [notation](../docs/notation.md)
 
 # %%
-from course import gate_plots, plots, quiz, tasks
-from course.exercises import lesson_08 as check
-from course.experiments import success_rate
-from course.fresh import fresh
-from course.numpy_rnn import lstm_forward, sigmoid
+from course import classroom, plots, sequences
+from course.by_hand import lstm_forward, sigmoid
+from course.classroom.exercises import lesson_08 as check
+from course.experiments import fresh, success_rate
 import keras  # takes some ten seconds, once per lesson
 import numpy as np
 import pandas as pd
@@ -73,7 +72,7 @@ by_hand = {
     "… and delete at step 9": memory(write_at_2, not_at_9, opened, g),
     "… and read at steps 6 and 11": memory(write_at_2, not_at_9, at_6_and_11, g),
 }
-panels = plots.plt.subplots(2, 2, sharex=True, sharey=True, figsize=(7.6, 4.4))[1]
+panels = plt.subplots(2, 2, sharex=True, sharey=True, figsize=(7.6, 4.4))[1]
 for ax, (title, (c, h)) in zip(panels.flat, by_hand.items(), strict=True):
     ax.plot(range(1, T + 1), c, marker="o", label="memory $c_t$")
     ax.plot(range(1, T + 1), h, marker="s", label="state $h_t$")
@@ -113,7 +112,7 @@ plots.show(
 
 # %%
 plots.show(
-    gate_plots.cell(),
+    plots.lstm_cell(),
     alt="One step of the LSTM. The memory line runs along the top from c_(t-1) to c_t: first a multiplication by f_t, "
     "then an addition of the product of i_t and g_t. A branch goes down through tanh and a multiplication by o_t to "
     "h_t. The four boxes f, i, g and o all receive x_t and h_(t-1).",
@@ -150,11 +149,11 @@ def lstm_step(x_t, h, c, W, U, b):
 check.lstm_step(lstm_step)
 
 # %% [markdown]
-# In the course's package the step is `LSTMCell` in [`course/cells.py`](../course/cells.py), and the loop over it in
+# In the course's package the step is `LSTMCell` in [`course/layers/cells.py`](../course/layers/cells.py), and the loop over it in
 # NumPy, which also returns the gates, is `lstm_forward`. With the same weights, both give what Keras' own LSTM gives:
 
 # %%
-from course.cells import LSTMCell
+from course.layers import LSTMCell
 
 keras.utils.set_random_seed(0)
 x = np.random.default_rng(0).normal(size=(2, 6, 3)).astype("float32")  # (B, T, D)
@@ -202,15 +201,15 @@ reading = {"units": 4, "gap": 5, "learning_rate": 1e-2, "batch_size": 32, "updat
 # %%
 def two_sentences(n, rng):
     """Return two sentences in a row, x (n, T, D), and the word to come after the second, y (n,)."""
-    first, _ = tasks.sentences(n, reading["gap"], rng)
-    second, y = tasks.sentences(n, reading["gap"], rng)
+    first, _ = sequences.sentences(n, reading["gap"], rng)
+    second, y = sequences.sentences(n, reading["gap"], rng)
     return np.concatenate([first, second], axis=1), y
 
 
 # %%
 def build_reader(units, learning_rate):
     """A compiled LSTM that names one of four words after the last step."""
-    T, D = 2 * (reading["gap"] + 1), len(tasks.VOCABULARY)
+    T, D = 2 * (reading["gap"] + 1), len(sequences.VOCABULARY)
     model = keras.Sequential(
         [keras.Input((T, D)), keras.layers.RNN(LSTMCell(units)), keras.layers.Dense(4)]
     )
@@ -249,9 +248,9 @@ print("accuracy of five seeds:", *(f"{accuracy:.2f}" for accuracy, _ in read_run
 # %%
 x, y = two_sentences(500, np.random.default_rng(99))
 states = read_runs[1][1]
-axes = gate_plots.over_words(
+axes = plots.gates_over_words(
     states,
-    tasks.words(x[:1])[0].split(),
+    sequences.words(x[:1])[0].split(),
     range(4),
     title="At the second product, step 7, some units delete what they held",
 )
@@ -321,7 +320,7 @@ assert np.isclose(left, 2.5e-14, rtol=0.02)
 
 # %%
 from course.gradients import time_step_norms
-from course.initializers import Chrono, ForgetBias
+from course.layers import Chrono, ForgetBias
 
 gap, units = 100, 32
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -373,7 +372,7 @@ starts = {
 }
 gradients = {name: [] for name in starts}
 for seed in range(5):
-    x, y = tasks.recall(64, gap, np.random.default_rng(seed))
+    x, y = sequences.recall(64, gap, np.random.default_rng(seed))
     for name, bias in starts.items():
         start(seed, bias)
         gradients[name].append((measured(x, y)[:-1], predicted(x, y)))
@@ -390,7 +389,7 @@ told = "; ".join(
 
 # %%
 distance = np.arange(gap, 0, -1)
-pair = plots.plt.subplots(1, 2, figsize=(9, 3.9))[1]
+pair = plt.subplots(1, 2, figsize=(9, 3.9))[1]
 for ax, shown in zip(pair, (list(starts)[:2], list(starts)[2:]), strict=True):
     curves = {name: gradients[name][:, 0] for name in shown}
     plots.lines(distance, curves, ax, yscale="log", xlabel="distance to the last step, T − t")
@@ -451,7 +450,7 @@ assert np.allclose(ratios, 1, atol=1e-3)
 gains = (1, 2, 4, 8)
 explosion = {f"U × {gain}": [] for gain in gains}
 for seed in range(5):
-    x, y = tasks.recall(64, gap, np.random.default_rng(seed))
+    x, y = sequences.recall(64, gap, np.random.default_rng(seed))
     for gain in gains:
         start(seed, starts["$b_f$ = 1"], gain)
         explosion[f"U × {gain}"].append(measured(x, y, "h"))
@@ -537,7 +536,7 @@ def recall(seed, bias):
     model = fresh(build_recall, seed, bias=bias, **options)
     rng, curve = np.random.default_rng(seed), []
     while len(curve) < blocks and max(curve, default=0) <= 0.99:
-        x, y = tasks.recall(block * batch_size, gap, rng)
+        x, y = sequences.recall(block * batch_size, gap, rng)
         curve += model.fit(x, y, batch_size=batch_size, verbose=0).history["accuracy"]
     return curve + [curve[-1]] * (blocks - len(curve))  # once solved, it stops
 
@@ -765,7 +764,7 @@ assert all(verdicts.values())
 # ## Quiz
 
 # %%
-quiz.show("quizzes/08_how_an_lstm_remembers.json")
+classroom.quiz("quizzes/08_how_an_lstm_remembers.json")
 
 # %% [markdown]
 # ## Three things to take away

@@ -19,8 +19,8 @@
 import tempfile
 import time
 
-from course import plots, quiz, searches, tuning, tuning_plots
-from course.exercises import lesson_12 as check
+from course import classroom, plots, searches, tuning
+from course.classroom.exercises import lesson_12 as check
 import numpy as np
 import pandas as pd
 
@@ -95,7 +95,7 @@ print(f"asked again: {seconds:.1f} s, same table: {again_same}")
 # same call, made again, goes on and trains only what is missing.
 
 # %%
-axes = tuning_plots.scores(live.table, choices, maximize=live.maximize)
+axes = plots.scores(live.table, choices, maximize=live.maximize)
 for ax in axes:
     plots.level(ax, 0.1, "chance" if ax is axes[1] else "")
     ax.set_ylim(bottom=0.05)
@@ -174,7 +174,7 @@ print(f"the first trials are the same: {same}; scores differ by {difference:.2f}
 print(f"started more than once: {sum(recorded.attempts > 1)} of {len(recorded)} executions")
 
 # %%
-axes = tuning_plots.scores(recorded, choices)
+axes = plots.scores(recorded, choices)
 for ax in axes:
     plots.level(ax, 0.1, "chance" if ax is axes[1] else "")
     ax.set_ylim(bottom=0.05)
@@ -182,7 +182,7 @@ axes[0].figure.suptitle("A hundred trials: size matters", x=0.01, ha="left", wei
 plots.show(axes)
 
 # %%
-ax = tuning_plots.parallel(recorded, choices)
+ax = plots.parallel(recorded, choices)
 ax.set_title("The best trials are large, with little recurrent dropout")
 plots.show(ax)
 
@@ -317,7 +317,7 @@ print("recurrent dropout below 0.2, RNN − GRU: {:.2f} ± {:.2f}".format(*with_
 # %%
 alone = pd.read_csv("../data/12_dropout.csv")
 parts = {"training, last epoch": "training_last", "test, best epoch": "test_of_all"}
-panels = plots.plt.subplots(1, 2, sharey=True, figsize=(7.6, 3.4))[1]
+panels = plt.subplots(1, 2, sharey=True, figsize=(7.6, 3.4))[1]
 for ax, (units, runs) in zip(panels, alone.groupby("units"), strict=True):
     shares = sorted(runs.dropout.unique())
     curves = {
@@ -538,13 +538,13 @@ for n, executions in ((10, 1), (5, 2)):  # exactly, without simulating
 
 # %%
 strategies = pd.read_csv("../data/12_strategies.csv").sort_values("trial", ignore_index=True)
-panels = plots.plt.subplots(2, 2, sharey=True, figsize=(8.4, 6.2))[1]
+panels = plt.subplots(2, 2, sharey=True, figsize=(8.4, 6.2))[1]
 for row, search in zip(panels, (1, 2), strict=True):
     own = {name: t for name, t in strategies[strategies.search == search].groupby("strategy")}
     for ax, (cost, limit) in zip(row, {"epochs": 350, "seconds": 200}.items(), strict=True):
         within = {name: t[t[cost].cumsum() <= limit] for name, t in own.items()}
         plots.describe(ax, f"Search seed {search}.")
-        tuning_plots.best_so_far(within, cost, ax)
+        plots.best_so_far(within, cost, ax)
         ax.set_title(f"search seed {search}", size=10, weight="normal")
 for ax in panels.flat:
     plots.level(ax, 0.1, "chance")
@@ -578,7 +578,7 @@ def found_within(cost, names):
 # %%
 found = {"epochs": found_within("epochs", ["bayesian", "hyperband", "random"])}
 found["seconds"] = found_within("seconds", ["hyperband", "random"])
-panels = plots.plt.subplots(1, 2, sharey=True, figsize=(7.6, 3.6), width_ratios=[3, 2])[1]
+panels = plt.subplots(1, 2, sharey=True, figsize=(7.6, 3.6), width_ratios=[3, 2])[1]
 for ax, (cost, best) in zip(panels, found.items(), strict=True):
     names = []
     for place, (strategy, runs) in enumerate(best.groupby("strategy")):
@@ -780,7 +780,7 @@ assert all(verdicts.values())
 # ## Quiz
 
 # %%
-quiz.show("quizzes/12_tuning.json")
+classroom.quiz("quizzes/12_tuning.json")
 
 # %% [markdown]
 # ## Three things to take away

@@ -1,0 +1,18 @@
+"""What a lesson needs beside its subject: exercises with checks, quizzes.
+
+Importing this room makes the process a lesson's: TensorFlow starts silently and without oneDNN, so that results
+depend less on the machine (only if it is not imported yet, and what you have set yourself stays), and figures get
+the course's style. No other room changes anything in the process that imports it.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+from course.classroom.quizzes import quiz
+from course.plots.basics import use_style
+
+use_style()
+
+__all__ = ["quiz"]

@@ -1,0 +1,198 @@
+"""Checks of lesson 12. Reading on spoils the exercises."""
+
+from math import erf
+
+from course.classroom import checks
+import numpy as np
+import pandas as pd
+
+RANGES = {"units": ("Int", 8, 64, "log"), "dropout": ("Float", 0, 0.6, "linear")}
+RANGES |= {"learning_rate": ("Float", 1e-3, 3e-2, "log")}
+CASES = ((130, 8), (130, 5), (69, 3), (92, 8), (22, 5), (97, 5), (3, 3))  # seeds of tables, and n
+DRAWN = [dict(zip(RANGES, values, strict=True)) for values in ((13, 0.1, 2e-3), (60, 0.45, 2e-2))]
+
+
+def space(attempt):
+    """Check a function of hp that declares units, dropout and learning_rate and returns them in a dict."""
+    if not checks.is_attempt(attempt):
+        return checks.NOT_ATTEMPTED
+    if not callable(attempt):
+        return checks.wrong("A function of hp is expected.")
+    import keras_tuner
+
+    hp = keras_tuner.HyperParameters()
+    try:
+        answer = attempt(hp)
+    except Exception as error:
+        return checks.wrong(f"Your function raised {type(error).__name__}: {error}")
+    declared = {p.name: p for p in hp.space}
+    for name, wanted in RANGES.items():
+        if name not in declared:
+            known = f"; declared are {', '.join(declared)}" if declared else ""
+            return checks.wrong(f"No {name!r} is declared with hp, so the search cannot vary it{known}.")
+        if fault := _fault(name, declared[name], *wanted):
+            return checks.wrong(fault)
+    if more := sorted({*declared} - {*RANGES}):
+        return checks.wrong(f"Declared besides what is asked for: {', '.join(more)}. It would be searched, too.")
+    if answer is None:
+        return checks.wrong("Your function returns nothing: is a `return` missing?")
+    if not isinstance(answer, dict) or {*answer} != {*RANGES}:
+        return checks.wrong(f"A dict with the keys {', '.join(RANGES)} is expected, got {answer!r}.")
+    for values in DRAWN:
+        hp.values = dict(values)
+        answer = attempt(hp)
+        for name, value in values.items():
+            if answer[name] != value:
+                return checks.wrong(f"hp has drawn {name} = {value}, and your function returns {answer[name]!r}.")
+    return checks.right("Correct: three ranges, of which two are drawn evenly on a log scale.")
+
+
+def _fault(name, parameter, kind, low, high, sampling):
+    """Return what is wrong with a declared hyperparameter, or None."""
+    given = type(parameter).__name__
+    if given in ("Choice", "Boolean", "Fixed"):
+        return f"{name} is a {given}: only the values listed are ever tried. A range is asked for: hp.{kind}."
+    if given != kind:
+        why = "a layer cannot have 20.7 units" if kind == "Int" else "values between whole numbers are meant"
+        return f"{name} is of hp.{given}, but {why}: hp.{kind}."
+    if (parameter.min_value, parameter.max_value) != (low, high):
+        return f"{name} goes from {parameter.min_value} to {parameter.max_value}; asked for is {low} to {high}."
+    if parameter.sampling != sampling:
+        if parameter.sampling == "reverse_log" or sampling == "linear":
+            return f"{name} is to be drawn with sampling={sampling!r}, not {parameter.sampling!r}."
+        middle = np.sqrt(low * high)
+        share = (high - middle) / (high - low)
+        return (
+            f"{name} is drawn evenly: {share:.0%} of the trials would lie above {middle:.2g}, the middle of the "
+            f"range in doublings. sampling='log' makes every doubling equally likely."
+        )
+    if parameter.step not in (None, 1):
+        return f"{name} moves in steps of {parameter.step}: the values in between are never tried. Leave step out."
+    return None
+
+
+def _score(table):
+    return table.groupby(["cell", "trial"])["score"].mean()
+
+
+def _by_cell(how, scores=_score):
+    """Return a function of (table, n): the cell whose scores are best by `how(scores, n)`."""
+    return lambda table, n: scores(table).groupby("cell").agg(lambda of_cell: how(of_cell, n)).idxmax()
+
+
+def _executions(table):
+    return table.set_index("cell")["score"]
+
+
+def _luckiest(table):
+    return table.groupby(["cell", "trial"])["score"].max()
+
+
+def _most_of_the_best(table, n):
+    return _score(table).nlargest(n).index.get_level_values("cell").value_counts().idxmax()
+
+
+def _tables():
+    """Tables of made-up searches, each with n, such that any two of the usual mistakes differ on one of them."""
+    for seed, n in CASES:
+        rng, rows = np.random.default_rng(seed), []
+        middles, spreads, counts = rng.uniform(0.45, 0.6, 3), rng.uniform(0.05, 0.16, 3), rng.integers(9, 20, 3)
+        for cell, middle, spread, count in zip(("RNN", "LSTM", "GRU"), middles, spreads, counts, strict=True):
+            levels = rng.normal(middle, spread, count)
+            rows += [(cell, level + rng.normal(0, 0.05)) for level in levels for _ in range(2)]
+        table = pd.DataFrame(rows, columns=["cell", "score"])
+        table.insert(0, "trial", np.arange(len(table)) // 2)
+        yield table.sample(frac=1, random_state=seed, ignore_index=True), n
+
+
+def _top(scores, n):
+    return scores.nlargest(n).mean()
+
+
+right_cell = _by_cell(_top)
+
+
+def cell_at_its_best(attempt):
+    """Check a function of (table, n): the cell whose n best trials have the highest mean score."""
+    mistakes = [
+        (
+            _by_cell(lambda scores, n: scores.mean()),
+            "This is the highest mean over all its trials, with settings that nobody would use: take only its n best.",
+        ),
+        (_by_cell(lambda scores, n: scores.nsmallest(n).mean()), "These are the n worst trials of a cell."),
+        (_by_cell(_top, _executions), "These are the n best executions; a trial's score is the mean over its own."),
+        (_by_cell(_top, _luckiest), "A trial's score is the mean over its executions, not the best of them."),
+        (lambda table, n: right_cell(table, 5), "You take five trials, whatever n is."),
+        (lambda table, n: right_cell(table, n - 1), "You take one trial too few: n of them are asked for."),
+        (lambda table, n: right_cell(table, n + 1), "You take one trial too many: n of them are asked for."),
+        (_by_cell(lambda scores, n: scores.max(), _executions), "This is the one best execution: a lucky seed?"),
+        (_by_cell(lambda scores, n: scores.max()), "This is the cell of the one best trial: take the n best."),
+        (_most_of_the_best, "These are the n best trials of all: more trials of a cell, more among the best."),
+        (
+            _by_cell(lambda scores, n: scores.median()),
+            "The median is a typical trial: you would choose a good one.",
+        ),
+    ]
+    if not checks.is_attempt(attempt) or not callable(attempt):
+        return checks.function(attempt, right_cell, [])
+    praise = "Correct: a cell is judged by the settings that you would choose for it."
+
+    def on_a_copy(table, n):
+        return attempt(table.copy(), n)
+
+    return checks.function(on_a_copy, right_cell, list(_tables()), mistakes=mistakes, praise=praise)
+
+
+def expected_maximum(n):
+    """The mean of the largest of n draws from a standard normal distribution, by integration."""
+    x = np.linspace(-9, 9, 6001)
+    below = np.array([(1 + erf(value / np.sqrt(2))) / 2 for value in x])
+    return np.sum(x * n * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi) * below ** (n - 1)) * (x[1] - x[0])
+
+
+def _winner(trials, executions, spread, luck, power=0.5):
+    """Return worth and optimism, exactly: score = true + noise, both normal; the best score of `trials` wins."""
+    noise = (luck / executions**power) ** 2
+    share = expected_maximum(trials) / np.sqrt(spread**2 + noise)
+    return share * np.array([spread**2, noise])
+
+
+def _apart(trials, executions, spread, luck):
+    return expected_maximum(trials) * np.array([spread, luck / np.sqrt(executions)])
+
+
+def winner(attempt):
+    """Check a simulation of searches, a function of (trials, executions, spread, luck, rng)."""
+    mistakes = [
+        (lambda *a: _winner(*a)[::-1], "Worth and optimism are swapped: return the worth first."),
+        (lambda *a: _winner(*a) @ [[1, 0], [1, 1]], "The first number is the winner's score: the worth has no luck."),
+        (lambda *a: _winner(*a) @ [[1, 1], [0, 1]], "The second number is the score: take off its true value."),
+        (lambda *a: _winner(*a) * [1, -1], "The optimism has the wrong sign: it is score minus true value."),
+        (lambda *a: _winner(*a, power=0), "Executions change nothing here: their mean has luck / √executions."),
+        (
+            lambda *a: _winner(*a, power=1),
+            "luck falls with the square root of the executions, not with their number.",
+        ),
+        (lambda *a: _winner(*a, power=-0.5), "luck grows with the executions: a score is their mean, not their sum."),
+        (lambda *a: _apart(*a) * [1, 0], "You choose by the true value, which nobody sees: the best score wins."),
+        (_apart, "True value and luck are maximised apart from one another; one trial wins, with both."),
+    ]
+    cases = [(10, 4, 0.1, 0.03), (10, 2, 0.02, 0.04), (30, 3, 0.0, 0.03), (4, 1, 0.05, 0.05)]
+    if not checks.is_attempt(attempt) or not callable(attempt):
+        return checks.function(attempt, _winner, [])
+
+    def numbers(*case, seed=0):
+        answer = attempt(*case, np.random.default_rng(seed))
+        return answer if answer is None or answer is ... else np.asarray(answer)
+
+    praise = "Correct. More executions make the winner's score more honest, more trials find more."
+    verdict = checks.function(numbers, _winner, cases, mistakes=mistakes, tolerance=0.05, praise=praise)
+    if verdict.status == "right" or "the numbers are not" not in verdict.message:
+        return verdict
+    several = np.array([numbers(*cases[1], seed=seed) for seed in range(4)], dtype=float)
+    if np.abs(several).max() < 2e-3:
+        return checks.wrong("This is the mean over all trials: take the trial with the best score of each search.")
+    if np.ptp(several, axis=0).max() > 1e-3:
+        said = ", ".join(f"{worth:.3f}" for worth in several[:, 0])
+        return checks.wrong(f"Four calls give {said} for the worth: one search is luck; average over thousands.")
+    return verdict

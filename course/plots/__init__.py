@@ -1,0 +1,33 @@
+"""Draws what it is given: `ax=None` in, `ax` out; `show` puts a figure with its alternative text into the notebook."""
+
+from course.plots.basics import axes, describe, level, lines, rates, show
+from course.plots.diagrams import BLUE, GREEN, ORANGE, arrow, box, canvas, unrolled
+from course.plots.gates import gates_over_words, lstm_cell
+from course.plots.gradients import gradient_heatmap, jacobian_spectrum, norm_by_distance, weight_norms
+from course.plots.searches import best_so_far, learning_curves, parallel, scores
+
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "ORANGE",
+    "arrow",
+    "axes",
+    "best_so_far",
+    "box",
+    "canvas",
+    "describe",
+    "gates_over_words",
+    "gradient_heatmap",
+    "jacobian_spectrum",
+    "learning_curves",
+    "level",
+    "lines",
+    "lstm_cell",
+    "norm_by_distance",
+    "parallel",
+    "rates",
+    "scores",
+    "show",
+    "unrolled",
+    "weight_norms",
+]

@@ -1,0 +1,182 @@
+"""The checks of lesson 04: wrong answers are told what to look at, right ones accepted however they are written."""
+
+from course.by_hand import rnn_backward, rnn_forward
+from course.classroom import checks
+from course.classroom.exercises import lesson_04
+import numpy as np
+import pytest
+from verdicts import wrong
+
+# The backward step
+
+
+@pytest.mark.parametrize(
+    ("attempt", "hint"),
+    [
+        (lambda d, h, dh, U: dh + np.einsum("bi,ij->bj", d * (1 - h * h), U), "not transposed"),
+        (lambda d, h, dh, U: dh + (U @ d.T).T, "derivative of the tanh is missing"),
+        (lambda d, h, dh, U: (U @ (d * (1 - h * h)).T).T, "immediate derivative dh_t is missing"),
+        (lambda d, h, dh, U: dh + (1 - h * h) * (d @ U.T), "order is wrong"),
+        (lambda d, h, dh, U: ((d + dh) * (1 - h * h)) @ U.T, "sent through a step too"),
+        (lambda d, h, dh, U: dh + (d / np.cosh(h) ** 2) @ U.T, "tanh already"),
+        (lambda d, h, dh, U: dh + (h * d) @ U.T, "not h_next"),
+        (lambda d, h, dh, U: dh + (d - d * h) @ U.T, "square is missing"),
+        (lambda d, h, dh, U: dh - (d * (1 - h * h)) @ U.T, "largest difference"),
+        (lambda d, h, dh, U: (dh + (d * (1 - h * h)) @ U.T).T, "shape is (3, 2), expected is (2, 3)"),
+        (lambda d, h, dh, U: dh + U @ d, "ValueError"),
+    ],
+)
+def test_backward_step_names_the_mistake(attempt, hint):
+    wrong(lesson_04.backward_step, attempt, hint)
+
+
+def test_backward_step_is_accepted_written_with_the_jacobian():
+    def attempt(delta_next, h_next, dh_t, U):
+        rows = []
+        for d, h, dh in zip(delta_next, h_next, dh_t, strict=True):
+            J = np.diag(1 - h**2) @ U.T  # ∂h_{t+1}/∂h_t: the entry (j, i) is ∂h_j/∂h_i
+            rows.append(dh + d @ J)
+        return np.stack(rows)
+
+    assert lesson_04.backward_step(attempt).status == "right"
+
+
+# The full backward pass: an attempt written out, into which the mistakes are put one by one
+
+
+def attempt(x, y, W, U, b, **bug):
+    h = rnn_forward(x, W, U, b)
+    B, T, H = h.shape
+    delta, dW, dU, db, coming = np.zeros_like(h), np.zeros_like(W), np.zeros_like(U), np.zeros_like(b), 0.0
+    for t in range(T) if bug.get("forwards") else range(T - 1, -1, -1):
+        own = 2 * (h[:, t] - y[:, t]) / bug.get("divide", lambda B, T, H: B * T * H)(B, T, H)
+        delta[:, t] = coming + own * (t == T - 1 or not bug.get("last_only"))
+        at = h[:, (t + bug.get("shift", 0)) % T]
+        if bug.get("shift") == -1 and t == 0:
+            at = 0 * at
+        step = delta[:, t] if bug.get("no_tanh") else delta[:, t] * (1 - at**2)
+        da = delta[:, t] if bug.get("no_tanh_in_weights") else delta[:, t] * (1 - h[:, t] ** 2)
+        before = h[:, t - 1] if t else np.zeros((B, H))
+        state = h[:, t] if bug.get("h_t") else before
+        if t or not bug.get("x_early"):
+            dW += x[:, t - bug.get("x_early", 0)].T @ da
+        dU += da.T @ state if bug.get("outer") else state.T @ da
+        db += da.sum(0) * (not bug.get("no_bias"))
+        coming = step @ (U if bug.get("no_transpose") else U.T) * (not bug.get("immediate"))
+        if t == bug.get("cut_at"):
+            coming = 0 * coming
+    return delta, dW, dU, db / (B * T if bug.get("mean_bias") else 1)
+
+
+def with_bug(**bug):
+    return lambda *case: attempt(*case, **bug)
+
+
+@pytest.mark.parametrize(
+    ("bug", "hint"),
+    [
+        ({"no_transpose": True}, "delta: U is not transposed"),
+        ({"no_tanh": True}, "delta: The derivative of the tanh"),
+        ({"shift": -1}, "this has h_{t-1}"),
+        ({"shift": 1}, "t = 5 going backwards"),  # wraps round at the last step, so it equals no usual mistake
+        ({"forwards": True}, "runs forwards"),
+        ({"immediate": True}, "immediate derivatives"),
+        ({"last_only": True}, "Only the last step's loss"),
+        ({"divide": lambda B, T, H: 1}, "gradient of a sum"),
+        ({"divide": lambda B, T, H: B}, "not by B alone"),
+        ({"divide": lambda B, T, H: B * T}, "over the units, too"),
+        ({"divide": lambda B, T, H: T * H}, "over the batch, too"),
+        ({"divide": lambda B, T, H: 2 * B * T * H}, "The 2 of the square"),
+        ({"divide": lambda B, T, H: -B * T * H}, "sign is turned"),
+        ({"h_t": True}, "dU: h_t is used where h_{t-1} belongs"),
+        ({"outer": True}, "dU: The outer product"),
+        ({"outer": True, "h_t": True}, "dU: Two things"),
+        ({"no_tanh_in_weights": True}, "dW: This pairs with delta_t"),
+        ({"x_early": 1}, "this pairs it with x_{t-1}"),
+        ({"no_bias": True}, "db: The bias has a gradient"),
+        ({"mean_bias": True}, "db: The loss has taken the mean already"),
+        ({"no_transpose": True, "h_t": True, "no_bias": True}, "delta: U is not transposed"),
+    ],
+)
+def test_full_backward_names_the_mistake(bug, hint):
+    wrong(lesson_04.full_backward, with_bug(**bug), hint)
+
+
+@pytest.mark.parametrize("step", [2, 4])
+def test_full_backward_names_the_first_wrong_step_going_backwards(step):
+    # cut_at counts from 0: the gradient is lost on leaving step cut_at + 1, so delta is wrong from cut_at on.
+    wrong(lesson_04.full_backward, with_bug(cut_at=step), f"t = {step} going backwards")
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda *case: attempt(*case)[0], "4 results are expected"),
+        (lambda *case: attempt(*case)[:3], "4 results are expected"),
+        (lambda *case: (*attempt(*case)[:3], None), "Result 4 of 4"),
+        (lambda *case: (attempt(*case)[0].swapaxes(0, 1), *attempt(*case)[1:]), "delta: The shape is (6, 2, 3)"),
+        (lambda *case: (*attempt(*case)[:1], attempt(*case)[1].T, *attempt(*case)[2:]), "dW: The shape is (3, 4)"),
+        (lambda x, y, W, U, b: x @ U, "ValueError"),
+    ],
+)
+def test_full_backward_tells_what_has_the_wrong_form(answer, hint):
+    wrong(lesson_04.full_backward, answer, hint)
+
+
+def test_full_backward_is_accepted_written_as_a_loop_or_by_the_course():
+    def by_the_course(x, y, W, U, b):
+        h = rnn_forward(x, W, U, b)
+        found = rnn_backward(x, W, U, b, h, 2 * (h - y) / h.size)
+        return [found.delta, found.W, found.U, found.b]
+
+    assert lesson_04.full_backward(attempt).status == "right"
+    assert lesson_04.full_backward(by_the_course).status == "right"
+
+
+def test_full_backward_is_accepted_by_automatic_differentiation():
+    import tensorflow as tf
+
+    def by_tape(x, y, W, U, b):
+        weights = [tf.constant(w) for w in (W, U, b)]
+        nudges = [tf.zeros((2, 3), "float64") for _ in range(6)]
+        with tf.GradientTape() as tape:
+            tape.watch([*weights, *nudges])
+            h, states = tf.zeros((2, 3), "float64"), []
+            for t in range(6):
+                h = tf.tanh(x[:, t] @ weights[0] + h @ weights[1] + weights[2]) + nudges[t]
+                states.append(h)
+            loss = tf.reduce_mean((tf.stack(states, axis=1) - y) ** 2)
+        dW, dU, db, *delta = tape.gradient(loss, [*weights, *nudges])
+        return np.stack(delta, axis=1), dW.numpy(), dU.numpy(), db.numpy()
+
+    assert lesson_04.full_backward(by_tape).status == "right"
+
+
+# The planted bug
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (1, "makes room"),
+        (2, "last step to the first"),
+        (3, "what the loss sees of h_t itself"),
+        (5, "delta is wrong already"),
+        (6, "h_0 = 0"),
+        (7, "dW is wrong only because"),
+        (8, "dU is wrong only because"),
+        (12, "not it"),
+        ("four", "a str"),
+    ],
+)
+def test_bug_line_says_why_another_line_is_right(answer, hint):
+    wrong(lesson_04.bug_line, answer, hint)
+
+
+def test_bug_line_is_accepted_as_a_number():
+    assert lesson_04.bug_line(4).status == "right"
+
+
+@pytest.mark.parametrize("check", [lesson_04.backward_step, lesson_04.full_backward, lesson_04.bug_line])
+def test_a_stub_is_not_attempted(check):
+    assert check(...) == checks.NOT_ATTEMPTED

@@ -1,0 +1,108 @@
+"""The checks of lesson 05: each usual mistake is told what to look at."""
+
+from course.classroom.exercises import lesson_05
+from course.gradients import time_step_norms
+import numpy as np
+import pytest
+
+
+def certain_distance(norm_of_U, epsilon, largest_slope=0.25, *, slope=None, none=True, shift=0, rounding=None):
+    factor = norm_of_U * (largest_slope if slope is None else slope)
+    if factor >= 1:
+        return None if none else 0
+    if rounding:
+        return rounding(np.log(epsilon) / np.log(factor))
+    k = 0
+    while factor**k >= epsilon:
+        k += 1
+    return k + shift
+
+
+@pytest.mark.parametrize(
+    ("mistake", "hint"),
+    [
+        ({"none": False}, "None is expected"),
+        ({"slope": 0.25}, "promises nothing"),  # with slope 1.0 and ‖U‖ = 1.5 the bound is above 1
+        ({"shift": 1}, "One too many"),
+        ({"shift": -1}, "One too few"),
+        ({"rounding": lambda k: int(np.ceil(k))}, "exact hit"),
+        ({"rounding": float}, "round up"),
+    ],
+)
+def test_certain_distance_names_the_mistake(mistake, hint):
+    verdict = lesson_05.certain_distance(lambda *case: certain_distance(*case, **mistake))
+    assert verdict.status == "wrong"
+    assert hint in verdict.message
+
+
+def test_certain_distance_without_the_slope_is_told_so():
+    verdict = lesson_05.certain_distance(lambda u, e, s=0.25: certain_distance(u, e, s, slope=1.0))
+    assert verdict.status == "wrong"
+    assert "slope" in verdict.message
+
+
+def test_certain_distance_is_accepted_written_with_logarithms():
+    def attempt(norm_of_U, epsilon, largest_slope=0.25):
+        factor = largest_slope * norm_of_U
+        return int(np.floor(np.log(epsilon) / np.log(factor) + 1e-9)) + 1 if factor < 1 else None
+
+    assert lesson_05.certain_distance(attempt).status == "right"
+    assert lesson_05.certain_distance(certain_distance).status == "right"
+    assert lesson_05.certain_distance(...).status == "not attempted"
+
+
+@pytest.mark.parametrize(
+    ("matrix", "hint"),
+    [
+        (0.5 * np.eye(2), "normal"),
+        ([[0, 3], [-3, 0]], "eigenvalue is 3"),
+        ([[0.5, 2], [0, 0.5]], "not yet 10"),
+        ([[0.9, 20], [0, 0.5]], "eigenvalue is 0.9"),
+        ([[0.0, 1e6], [0, 0]], "not yet 10"),  # nilpotent: its cube is zero
+        ([1, 2, 3], "shape"),
+        ("no", "2 × 2 matrix"),
+        ([[np.nan, 1], [0, 0]], "NaN"),
+    ],
+)
+def test_deceiver_names_the_mistake(matrix, hint):
+    verdict = lesson_05.deceiver(matrix)
+    assert verdict.status == "wrong"
+    assert hint in verdict.message
+
+
+@pytest.mark.parametrize("matrix", [[[0.5, 14], [0, 0.5]], [[-0.5, 0], [30, 0.5]], [[0.4, 40], [0.001, 0.1]]])
+def test_deceiver_accepts_any_matrix_that_does_it(matrix):
+    U = np.array(matrix, dtype=float)
+    does_it = np.abs(np.linalg.eigvals(U)).max() <= 0.5 and np.linalg.norm(U @ U @ U, 2) >= 10
+    assert (lesson_05.deceiver(matrix).status == "right") == does_it
+
+
+def first_layer(model, x, y):
+    return next(iter(time_step_norms(model, x, y).values()))["h"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda h: h[-1] / h[0], "Upside down"),
+        (lambda h: h[0], "divide it by"),
+        (lambda h: h, "all the norms"),
+        (lambda h: h[1] / h[-1], "index 0"),
+        (lambda h: h[0] / h.sum(), "not by the sum"),
+        (lambda h: np.log10(h[0] / h[-1]), "logarithm"),
+        (lambda h: h[0] - h[-1], "quotient"),
+    ],
+)
+def test_share_that_arrives_names_the_mistake(answer, hint):
+    verdict = lesson_05.share_that_arrives(lambda model, x, y: answer(first_layer(model, x, y)))
+    assert verdict.status == "wrong"
+    assert hint in verdict.message
+
+
+def test_share_that_arrives_is_accepted_written_differently():
+    def attempt(model, x, y):
+        for states in time_step_norms(model, x, y).values():
+            first, *_, last = states["h"]
+            return first / last
+
+    assert lesson_05.share_that_arrives(attempt).status == "right"

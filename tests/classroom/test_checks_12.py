@@ -1,0 +1,240 @@
+"""The checks of lesson 12: the usual mistakes are told what to look at, right answers written differently pass."""
+
+from course.classroom import checks
+from course.classroom.exercises import lesson_12
+import numpy as np
+import pandas as pd
+import pytest
+from verdicts import verdict, wrong
+
+# The search space
+
+
+def declaring(units=None, dropout=None, learning_rate=None, more=None, answer=None):
+    """A space in which one of the three is declared as the argument says, a function of hp."""
+
+    def space(hp):
+        found = {
+            "units": (units or (lambda hp: hp.Int("units", 8, 64, sampling="log")))(hp),
+            "dropout": (dropout or (lambda hp: hp.Float("dropout", 0.0, 0.6)))(hp),
+            "learning_rate": (learning_rate or (lambda hp: hp.Float("learning_rate", 1e-3, 3e-2, sampling="log")))(
+                hp
+            ),
+        }
+        if more is not None:
+            more(hp)
+        return found if answer is None else answer(found)
+
+    return space
+
+
+@pytest.mark.parametrize(
+    ("attempt", "hint"),
+    [
+        (declaring(units=lambda hp: hp.Int("units", 8, 64)), "units is drawn evenly: 74% of the trials"),
+        (declaring(learning_rate=lambda hp: hp.Float("learning_rate", 1e-3, 3e-2)), "sampling='log' makes every"),
+        (
+            declaring(units=lambda hp: hp.Int("units", 8, 64, sampling="reverse_log")),
+            "with sampling='log', not 'reverse_log'",
+        ),
+        (declaring(units=lambda hp: hp.Float("units", 8, 64, sampling="log")), "cannot have 20.7 units"),
+        (declaring(units=lambda hp: hp.Choice("units", [8, 16, 32, 64])), "units is a Choice"),
+        (declaring(units=lambda hp: hp.Int("units", 4, 64, sampling="log")), "units goes from 4 to 64"),
+        (declaring(units=lambda hp: hp.Int("units", 8, 64, step=2, sampling="log")), "steps of 2"),
+        (declaring(units=lambda hp: hp.Int("size", 8, 64, sampling="log")), "No 'units' is declared"),
+        (
+            declaring(units=lambda hp: 32),
+            "No 'units' is declared with hp, so the search cannot vary it; declared are",
+        ),
+        (declaring(dropout=lambda hp: hp.Int("dropout", 0, 1)), "hp.Float"),
+        (declaring(dropout=lambda hp: hp.Float("dropout", 0.0, 0.6, sampling="log")), "raised ValueError"),
+        (declaring(dropout=lambda hp: hp.Float("dropout", 0.0, 0.6, step=0.1)), "steps of 0.1"),
+        (declaring(dropout=lambda hp: hp.Float("dropout", 0.0, 0.9)), "asked for is 0 to 0.6"),
+        (declaring(units=lambda hp: hp.Int("units", 8, 64, sampling="log") * 2), "hp has drawn units = 13, and"),
+        (declaring(more=lambda hp: hp.Int("layers", 1, 2)), "besides what is asked for: layers"),
+        (declaring(answer=lambda found: tuple(found.values())), "A dict with the keys units, dropout, learning_rate"),
+        (declaring(answer=lambda found: found | {"layers": 1}), "A dict with the keys"),
+        (lambda hp: declaring(answer=lambda found: None)(hp), "returns nothing"),
+        (lambda: {}, "raised TypeError"),
+        ({"units": (8, 64)}, "A function of hp is expected"),
+    ],
+)
+def test_space_names_what_is_declared_wrongly(attempt, hint):
+    wrong(lesson_12.space, attempt, hint)
+
+
+def test_space_is_accepted_written_differently():
+    def by_keyword(hp):
+        names = ["dropout", "learning_rate", "units"]
+        values = [
+            hp.Float(names[0], min_value=0, max_value=0.6, default=0.2, sampling="linear"),
+            hp.Float(names[1], min_value=0.001, max_value=0.03, sampling="log"),
+            hp.Int(names[2], max_value=64, min_value=8, default=32, sampling="log"),
+        ]
+        return dict(zip(names, values, strict=True))
+
+    for attempt in (declaring(), by_keyword):
+        assert verdict(lesson_12.space, attempt).status == "right"
+
+
+# The cell at its best
+
+
+def trials_of(table, how="mean"):
+    return table.groupby(["trial", "cell"], as_index=False)["score"].agg(how)
+
+
+def by_cell(table, of_cell):
+    values = {cell: of_cell(group["score"].sort_values(ascending=False)) for cell, group in table.groupby("cell")}
+    return max(values, key=values.get)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "hint"),
+    [
+        (lambda table, n: by_cell(trials_of(table), np.mean), "mean over all its trials"),
+        (lambda table, n: by_cell(table, np.mean), "mean over all its trials"),  # all trials have two executions
+        (lambda table, n: by_cell(trials_of(table), lambda s: s[-n:].mean()), "n worst trials"),
+        (lambda table, n: by_cell(table, lambda s: s[:n].mean()), "n best executions"),
+        (lambda table, n: by_cell(trials_of(table, "max"), lambda s: s[:n].mean()), "not the best of them"),
+        (lambda table, n: by_cell(trials_of(table), lambda s: s[:5].mean()), "whatever n is"),
+        (lambda table, n: by_cell(trials_of(table), lambda s: s[: n - 1].mean()), "one trial too few"),
+        (lambda table, n: by_cell(trials_of(table), lambda s: s[: n + 1].mean()), "one trial too many"),
+        (lambda table, n: table.cell[table.score.argmax()], "This is the one best execution"),
+        (lambda table, n: by_cell(trials_of(table), np.max), "the one best trial"),
+        (lambda table, n: by_cell(trials_of(table), np.median), "The median is a typical trial"),
+        (
+            lambda table, n: trials_of(table).sort_values("score", ascending=False).cell[:n].mode()[0],
+            "the n best trials of all",
+        ),
+        (lambda table, n: "RNN", "is not the answer"),
+        (lambda table, n: table.groupby("cell").score.mean(), "not a word"),
+        (lambda table: "RNN", "TypeError"),
+        (lambda table, n: table["cells"], "KeyError"),
+        (lambda table, n: trials_of(table) is None or None, "returns nothing"),
+        ("RNN", "a function is expected"),
+    ],
+)
+def test_cell_at_its_best_names_the_mistake(attempt, hint):
+    wrong(lesson_12.cell_at_its_best, attempt, hint)
+
+
+def test_cell_at_its_best_is_accepted_written_with_a_loop_or_with_numpy():
+    def looping(table, n):
+        best, answer = -1.0, None
+        for cell in set(table["cell"]):
+            own = table[table["cell"] == cell]
+            means = sorted(own["score"][own["trial"] == trial].mean() for trial in own["trial"].unique())
+            if sum(means[-n:]) / n > best:
+                best, answer = sum(means[-n:]) / n, cell
+        return answer
+
+    def with_numpy(table, n):
+        trials = trials_of(table)
+        names = np.unique(trials.cell)
+        return names[np.argmax([np.sort(trials.score[trials.cell == name])[-n:].mean() for name in names])]
+
+    for attempt in (looping, with_numpy):
+        assert verdict(lesson_12.cell_at_its_best, attempt).status == "right"
+
+
+def test_cell_at_its_best_gets_tables_that_may_be_changed():
+    def writes_into_it(table, n):
+        table["score"] = table.groupby("trial")["score"].transform("mean")
+        return by_cell(table.drop_duplicates("trial"), lambda s: s[:n].mean())
+
+    assert verdict(lesson_12.cell_at_its_best, writes_into_it).status == "right"
+
+
+def test_the_right_cell_of_a_table_that_is_read_at_a_glance():
+    table = pd.DataFrame({"trial": [0, 0, 1, 1, 2, 2, 3, 3], "cell": ["RNN"] * 4 + ["GRU"] * 4})
+    table["score"] = [0.9, 0.7, 0.1, 0.1, 0.6, 0.6, 0.5, 0.5]
+    assert [lesson_12.right_cell(table, n) for n in (1, 2)] == ["RNN", "GRU"]
+
+
+# The winner's worth and optimism
+
+
+def simulate(trials, executions, spread, luck, rng, searches=20_000):
+    true = rng.normal(0, spread, (searches, trials))
+    score = true + rng.normal(0, luck, (executions, searches, trials)).mean(axis=0)
+    rows, best = np.arange(searches), score.argmax(axis=1)
+    return true[rows, best], score[rows, best]
+
+
+def changed(change):
+    """A simulation whose mean worth and mean score of the winner go through `change`."""
+
+    def attempt(*case):
+        true, score = simulate(*case)
+        return change(true.mean(), score.mean())
+
+    return attempt
+
+
+def with_case(change):
+    """A right simulation of a changed case."""
+    return lambda *case: changed(lambda true, score: (true, score - true))(*change(*case))
+
+
+@pytest.mark.parametrize(
+    ("attempt", "hint"),
+    [
+        (changed(lambda true, score: (score - true, true)), "swapped"),
+        (changed(lambda true, score: (score, score - true)), "The first number is the winner's score"),
+        (changed(lambda true, score: (true, score)), "The second number is the score"),
+        (changed(lambda true, score: (true, true - score)), "wrong sign"),
+        (with_case(lambda n, e, s, luck, rng: (n, 1, s, luck, rng)), "luck / √executions"),
+        (with_case(lambda n, e, s, luck, rng: (n, 1, s, luck / e, rng)), "falls with the square root"),
+        (with_case(lambda n, e, s, luck, rng: (n, 1, s, luck * e**0.5, rng)), "mean, not their sum"),
+        (
+            lambda n, e, s, luck, rng: (rng.normal(0, s, (20_000, n)).max(axis=1).mean(), 0.0),
+            "which nobody sees",
+        ),
+        (
+            lambda n, e, s, luck, rng: (
+                rng.normal(0, s, (20_000, n)).max(axis=1).mean(),
+                rng.normal(0, luck / e**0.5, (20_000, n)).max(axis=1).mean(),
+            ),
+            "maximised apart",
+        ),
+        (lambda *case: (float(case[-1].normal(0, 0.02, 20_000).mean()), 0.0), "the mean over all trials"),
+        (lambda *case: tuple(float(v[0]) for v in simulate(*case, searches=1)), "one search is luck; average"),
+        (lambda *case: tuple(float(v.mean()) for v in simulate(*case, searches=300)), "average over thousands"),
+        (changed(lambda true, score: true), "The shape is ()"),
+        (changed(lambda true, score: (2 * true, score - true)), "the numbers are not"),
+        (lambda trials, executions: (0, 0), "TypeError"),
+        (lambda *case: simulate(*case, searches=3) and None, "returns nothing"),
+        (0.1, "a function is expected"),
+    ],
+)
+def test_winner_names_the_mistake(attempt, hint):
+    wrong(lesson_12.winner, attempt, hint)
+
+
+def test_winner_is_accepted_with_a_loop_over_searches_and_in_other_forms():
+    def looping(trials, executions, spread, luck, rng):
+        found = []
+        for _ in range(4000):
+            true = spread * rng.normal(size=trials)
+            score = true + luck * rng.normal(size=(trials, executions)).mean(axis=1)
+            found.append((true[score.argmax()], score.max() - true[score.argmax()]))
+        return np.mean(found, axis=0)
+
+    for attempt in (looping, changed(lambda true, score: (true, score - true)), changed(lambda t, s: [t, s - t])):
+        assert verdict(lesson_12.winner, attempt).status == "right"
+
+
+def test_the_expected_maximum_is_that_of_tables():
+    known = {1: 0.0, 2: 1 / np.sqrt(np.pi), 3: 1.5 / np.sqrt(np.pi), 10: 1.53875}
+    assert np.allclose([lesson_12.expected_maximum(n) for n in known], list(known.values()), atol=1e-5)
+
+
+def test_exercises_are_not_attempted_before_they_are_answered():
+    def stub(hp):
+        """Return something."""
+        ...
+
+    for check in (lesson_12.space, lesson_12.cell_at_its_best, lesson_12.winner):
+        assert check(stub) == checks.NOT_ATTEMPTED
+        assert check(...) == checks.NOT_ATTEMPTED

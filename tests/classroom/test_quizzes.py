@@ -1,0 +1,56 @@
+import json
+import random
+
+from course.classroom import quizzes
+import pytest
+
+ANSWERS = [
+    {"answer": "yes", "correct": True, "feedback": "right"},
+    {"answer": "no", "correct": False, "feedback": "look again"},
+]
+QUESTION = {"question": "Is it?", "type": "multiple_choice", "answers": ANSWERS}
+
+
+def write(path, questions):
+    path.write_text(json.dumps(questions), encoding="utf-8")
+    return path
+
+
+def test_a_quiz_that_keeps_the_rules_is_loaded(tmp_path):
+    assert quizzes.load(write(tmp_path / "q.json", [QUESTION] * 5)) == [QUESTION] * 5
+
+
+@pytest.mark.parametrize(
+    ("broken", "rule"),
+    [
+        ([QUESTION] * 4, "too short"),
+        ([{**QUESTION, "question": "Is $a$ large?"}] * 5, "does not match"),
+        ([{**QUESTION, "answers": [ANSWERS[0], {"answer": "no", "correct": False}]}] * 5, "feedback"),
+        ([{**QUESTION, "answers": [ANSWERS[0], ANSWERS[0]]}] * 5, "one correct answer, got 2"),
+        ([{**QUESTION, "answers": [ANSWERS[1], ANSWERS[1]]}] * 5, "one correct answer, got 0"),
+        ([{**QUESTION, "type": "essay"}] * 5, "essay"),
+    ],
+)
+def test_a_quiz_that_breaks_a_rule_is_refused_with_the_rule(tmp_path, broken, rule):
+    with pytest.raises(ValueError, match=rule):
+        quizzes.load(write(tmp_path / "q.json", broken))
+
+
+def test_a_missing_or_unreadable_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"path .*absent\.json"):
+        quizzes.load(tmp_path / "absent.json")
+    (tmp_path / "half.json").write_text("[{", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"path .*half\.json"):
+        quizzes.load(tmp_path / "half.json")
+
+
+def test_showing_a_quiz_gives_the_same_output_and_leaves_random_alone(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr("jupyterquiz.dynamic.display.display", lambda what: shown.append(what.data))
+    path = write(tmp_path / "q.json", [QUESTION] * 5)
+    random.seed(3)
+    expected = random.Random(3).random()
+    classroom.quiz(path)
+    assert random.random() == expected
+    classroom.quiz(path)
+    assert shown[:2] == shown[2:]
