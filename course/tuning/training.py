@@ -45,9 +45,8 @@ def train(hypermodel, hyperparameters, seed, fit_args, fit_kwargs, objective, we
 def _best_place(metrics, objective):
     """Return the place of the best epoch, the first if there are several."""
     if not metrics or not objective.has_value(metrics[0]):
-        raise ValueError(
-            f"objective must be one of the logs {sorted(metrics[0]) if metrics else []}, got {objective.name!r}."
-        )
+        logs = sorted(metrics[0]) if metrics else []
+        raise ValueError(f"objective must be one of the logs {logs}, got {objective.name!r}.")
     place = 0
     for k, logs in enumerate(metrics):
         if objective.better_than(objective.get_value(logs), objective.get_value(metrics[place])):

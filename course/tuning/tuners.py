@@ -116,7 +116,7 @@ class Recorded:
                 while not waiting:
                     with (
                         warnings.catch_warnings()
-                    ):  # scikit-learn's, that a length scale is at its bound: nobody here sets it
+                    ):  # scikit-learn's, of a length scale at a bound that nobody here sets
                         warnings.filterwarnings("ignore", "The optimal value found for dimension")
                         trial = self.oracle.create_trial(f"trial {len(self.oracle.trials)}")
                     if trial.status != TrialStatus.RUNNING:
@@ -188,9 +188,8 @@ class Recorded:
         errors = [row["error"] for row in rows if row["error"] is not None]
         trial.status, trial.message = (TrialStatus.FAILED, errors[0]) if errors else (TrialStatus.COMPLETED, None)
         if not errors:
-            self.oracle.update_trial(
-                trial.trial_id, {self.oracle.objective.name: float(np.mean([r["score"] for r in rows]))}
-            )
+            mean = float(np.mean([row["score"] for row in rows]))
+            self.oracle.update_trial(trial.trial_id, {self.oracle.objective.name: mean})
         self.oracle.end_trial(trial)
 
     def _show(self, bar):
@@ -256,7 +255,9 @@ class RandomSearch(Recorded, keras_tuner.RandomSearch):
 
 
 class Hyperband(Recorded, keras_tuner.Hyperband):
-    __doc__ = f"Keras Tuner's `Hyperband`: an execution goes on from the best weights of its round before. {Recorded.__doc__}"
+    __doc__ = (
+        f"Keras Tuner's `Hyperband`: executions go on from the best weights of the round before. {Recorded.__doc__}"
+    )
 
 
 class BayesianOptimization(Recorded, keras_tuner.BayesianOptimization):

@@ -21,6 +21,7 @@ from course.experiments import fresh
 from course.gradients import GradientFlow, state_jacobian, time_step_norms
 from course.layers import RNNCell
 import keras  # takes some ten seconds, once per lesson
+import matplotlib.pyplot as plt
 import numpy as np
 
 # %% [markdown]

@@ -22,6 +22,7 @@ from course.by_hand import lstm_forward, sigmoid
 from course.classroom.exercises import lesson_08 as check
 from course.experiments import fresh, success_rate
 import keras  # takes some ten seconds, once per lesson
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 

@@ -21,6 +21,7 @@ import time
 
 from course import classroom, plots, searches, tuning
 from course.classroom.exercises import lesson_12 as check
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 

@@ -1,6 +1,6 @@
 """Backpropagation through time in NumPy, held against automatic and finite differences in float64."""
 
-from course.by_hand import (
+from course.by_hand.backward import (
     ACTIVATIONS,
     Gradients,
     finite_differences,

@@ -173,7 +173,7 @@ def test_results_of_other_code_are_refused_with_what_to_do(tmp_path, monkeypatch
     for _ in range(2):
         assert sweep(edited(tmp_path, monkeypatch, 2), {}, [1], directory=store).score[0] == 4
     changed = edited(tmp_path, monkeypatch, 3)
-    with pytest.raises(ValueError, match="something else has made.*: file changed since. Name another directory"):
+    with pytest.raises(ValueError, match=r"something else has made.*: file changed since\. Name another directory"):
         sweep(changed, {}, [1], directory=store)
     assert sweep(changed, {}, [1], directory=tmp_path / "other").score[0] == 6
 

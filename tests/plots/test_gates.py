@@ -1,7 +1,7 @@
 """The pictures of the LSTM show the numbers they were given, at the step and in the panel where these belong."""
 
 from course import plots
-from course.by_hand import LSTMStates, lstm_forward
+from course.by_hand.forward import LSTMStates, lstm_forward
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest

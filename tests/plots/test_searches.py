@@ -292,7 +292,7 @@ def test_failures_are_drawn_in_one_colour_everywhere():
     assert {to_hex(line.get_color()) for line in crosses} == {"#882255"}
 
 
-T, P = TABLE, tuning_plots
+T, P = TABLE, plots
 
 
 @pytest.mark.parametrize(

@@ -264,7 +264,7 @@ def test_same_seed_same_data_and_other_seed_other_data(name):
 @pytest.mark.parametrize("name", ["recall", "adding", "temporal_order", "copy_memory", "sentences"])
 def test_a_second_draw_from_the_generator_shares_no_sequence_with_the_first(name):
     rng = np.random.default_rng(10)
-    train, test = (getattr(tasks, name)(300, 40, rng)[0] for _ in range(2))
+    train, test = (getattr(sequences, name)(300, 40, rng)[0] for _ in range(2))
     assert not {sequence.tobytes() for sequence in train} & {sequence.tobytes() for sequence in test}
 
 
@@ -284,7 +284,7 @@ def test_100_000_sequences_of_length_100_take_at_most_2_seconds(name, arguments)
     times = []
     for _ in range(3):  # of the processor: another process may hold it for a while
         start = time.process_time()
-        x, _ = getattr(tasks, name)(100_000, rng=np.random.default_rng(0), **arguments)
+        x, _ = getattr(sequences, name)(100_000, rng=np.random.default_rng(0), **arguments)
         times.append(time.process_time() - start)
         assert x.shape[:2] == (100_000, 100)
     assert min(times) < 2

@@ -24,12 +24,8 @@ def build(hp):
     model.add(keras.layers.Dropout(hp.Float("dropout", 0.0, 0.5)))
     model.add(keras.layers.Dense(3))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(
-        keras.optimizers.Adam(hp.Float("rate", 1e-3, 0.1, sampling="log")),
-        loss,
-        metrics=["accuracy"],
-        run_eagerly=True,
-    )
+    optimizer = keras.optimizers.Adam(hp.Float("rate", 1e-3, 0.1, sampling="log"))
+    model.compile(optimizer, loss, metrics=["accuracy"], run_eagerly=True)
     return model
 
 
@@ -242,8 +238,8 @@ def test_a_training_that_takes_its_process_down_is_a_row_and_the_others_are_whol
 
 
 def test_what_processes_cannot_load_is_an_error_that_says_so(tmp_path):
+    tuner = random_search(tmp_path, max_trials=1, executor=Processes(2))
     with pytest.warns(UserWarning, match="(?i)pickl"):
-        tuner = random_search(tmp_path, max_trials=1, executor=Processes(2))
         tuner.search(**DATA, callbacks=[Unpicklable()], verbose=0)
     assert tuner.executions().error.str.contains("(?i)pickl").all()
 
