@@ -40,7 +40,12 @@ def test_the_search_runs_on_two_workers_started_by_the_commands(tmp_path):
                 processes.append(subprocess.Popen(command, **options))
             time.sleep(2)
         done = subprocess.run(
-            [sys.executable, "my_search.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200
+            [sys.executable, "my_search.py"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
         )
         assert done.returncode == 0, done.stderr + (tmp_path / "log").read_text()
         assert "Results summary" in done.stdout
