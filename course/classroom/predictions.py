@@ -47,7 +47,7 @@ def guess(question, choices=None, *, unit=None, answer=None):
     """Take the learner's guess and return it as a `Guess`, whose `outcome` shows it beside what came out.
 
     question: a phrase, different from the lesson's other ones.
-    choices: two to five texts of which the learner picks one, by its letter or in its words; or
+    choices: two to six texts of which the learner picks one, by its letter or in its words; or
     unit: what the number that is to be guessed counts, such as "steps".
     answer: the learner's guess; None or `...` for none.
 
@@ -55,8 +55,8 @@ def guess(question, choices=None, *, unit=None, answer=None):
     """
     if (choices is None) == (unit is None):
         raise ValueError(f"Give either choices or a unit, got choices {choices!r} and unit {unit!r}.")
-    if choices is not None and not (2 <= len(set(choices)) == len(choices) <= 5):
-        raise ValueError(f"choices must be two to five different texts, got {choices!r}.")
+    if choices is not None and not (2 <= len(set(choices)) == len(choices) <= 6):
+        raise ValueError(f"choices must be two to six different texts, got {choices!r}.")
     made = None if answer is None or answer is ... else _understood(answer, choices)
     guessed = _GUESSES[question] = Guess(question, choices, unit, made)
     offered = _offered(choices) if choices else f"a number of {unit}"
@@ -84,7 +84,7 @@ def _understood(answer, choices):
     if choices is None:
         return answer if _is_number(answer) else None
     said = str(answer).strip().lower()
-    for letter, choice in zip("abcde", choices, strict=False):
+    for letter, choice in zip("abcdef", choices, strict=False):
         if said in (letter, choice.lower()):
             return choice
     return None
@@ -95,7 +95,7 @@ def _is_number(value):
 
 
 def _offered(choices):
-    return "; ".join(f'"{letter}" for {choice}' for letter, choice in zip("abcde", choices, strict=False))
+    return "; ".join(f'"{letter}" for {choice}' for letter, choice in zip("abcdef", choices, strict=False))
 
 
 def _keep(guessed, value=None):

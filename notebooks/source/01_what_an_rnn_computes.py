@@ -188,8 +188,15 @@ check.number_of_weights(number_of_weights)
 #
 # Beside it a feedforward network that sees a window of the last 10 inputs.
 #
-# **Predict, then run.** After 100 steps, how large is what is left of the change: about the same, a tenth, a
-# thousandth, or less? And in the feedforward network?
+# **Predict, then run.** After 100 steps, how large is what is left of the RNN's change, beside what it was at step 1?
+# (Median of ten random networks, as Keras starts them, not trained.)
+
+# %% tags=["guess"]
+after_100 = classroom.guess(
+    "01: what is left of a change of x_1 after 100 steps",
+    ["about all of it", "about a tenth", "about a thousandth", "less than a millionth"],
+    answer=...,
+)
 
 
 # %%
@@ -202,9 +209,7 @@ def influence(seed, T=100, H=16, window=10):
     moved[0, 0] += 1
     layer, V = keras.layers.RNN(RNNCell(H)), rng.normal(size=(H, 1)) / np.sqrt(H)
     layer.build((None, T, 1))
-    weights = [
-        w.astype("float64") for w in layer.get_weights()
-    ]  # so that tiny changes are not lost in rounding
+    weights = [w.astype("float64") for w in layer.get_weights()]
     W1 = rng.normal(size=(window, H)) / np.sqrt(window)
 
     def dense(x):
@@ -219,7 +224,7 @@ def influence(seed, T=100, H=16, window=10):
 
 changes = np.array([influence(seed) for seed in range(10)])  # (seeds, 2, T)
 
-# %%
+# %% tags=["outcome"] jupyter={"source_hidden": true}
 steps = np.arange(1, 101)
 curves = {
     "RNN": changes[:, 0],
@@ -234,7 +239,7 @@ ax = plots.lines(
 )
 ax.set_title("An RNN never quite forgets $x_1$, but almost")
 plots.level(ax, 10.5, "$x_1$ has left the window", axis="x")
-left = np.median(np.median(changes[:, 0, -10:], axis=1) / changes[:, 0, 0])
+left = np.median(changes[:, 0, -1] / changes[:, 0, 0])
 plots.show(
     ax,
     alt="Change of the output against time, log scale, median and range over ten random networks. The RNN's falls in "
@@ -244,8 +249,14 @@ plots.show(
 print(f"left of the change after 100 steps, RNN:  {left:.0e} of what it was at step 1")
 print(f"left of the change after 10 steps, dense: {changes[:, 1, 10:].max():.0e}")
 
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+size = np.digitize(np.log10(left), [-6, -2, -0.5])
+choices = ["less than a millionth", "about a thousandth", "about a tenth", "about all of it"]
+after_100.outcome(choices[size])
+
 # %% [markdown]
-# **What to notice.** The straight line on a log axis means that the influence shrinks by about the same *factor* at
+# **What to notice.** The line is the median of ten networks, the band reaches from the least to the largest. The
+# straight line on a log axis means that the influence shrinks by about the same *factor* at
 # every step. The claim holds in principle: nothing ever cuts $x_1$ off, as the window does in the dense net. In
 # practice the influence fades over orders of magnitude: single precision, in which networks are trained, keeps about
 # seven digits, and after a hundred steps $x_1$ is beyond the last of them. (These networks are not trained. Training can
@@ -341,7 +352,7 @@ plots.show(
 )
 
 # %% [markdown]
-# **Where does it win?** One number hides it, so look at the years of few and of many sunspots apart.
+# The line is the median of the five networks, the band their range. **Where do they win?** One number hides it, so look at the years of few and of many sunspots apart.
 
 # %%
 groups = {"all years": slice(None), "up to 100": ~high, "above 100": high}
@@ -369,7 +380,7 @@ verdicts = {
     "C06 but by less than a thousandth of its first effect": bool(
         (changes[:, 0, -10:].max(axis=1) < 1e-3 * changes[:, 0, 0]).all()
     ),
-    "C06 half of them by less than a hundred-thousandth": bool(left < 1e-5),
+    "C06 half of them by less than a millionth": bool(left < 1e-6),
     "C01 in the dense net x_1 is gone once it leaves the window": bool(
         (changes[:, 1, 10:] == 0).all()
     ),
@@ -390,13 +401,14 @@ assert all(verdicts.values())
 
 # %%
 classroom.quiz("quizzes/01_what_an_rnn_computes.json")
+classroom.tally()
 
 # %% [markdown]
 # ## Three things to take away
 #
 # 1. An RNN is one equation, $h_t = \tanh(x_t W + h_{t-1} U + b)$, applied again and again with the same weights.
-# 2. The state is its only memory. Nothing is ever cut off, but in an untrained network an input's influence shrinks by
-#    about the same factor at each step.
+# 2. The state is its only memory. Nothing is ever cut off, but in a network as Keras starts it an input's influence
+#    shrinks by about the same factor at each step.
 # 3. A forecast means something only beside a baseline: here the RNN beats persistence everywhere, and a straight line
 #    only up to 100 sunspots.
 #

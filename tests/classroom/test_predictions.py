@@ -107,7 +107,7 @@ def test_a_spoiled_file_is_said_and_left_alone(spoiled, tmp_path, capsys):
     [
         (lambda: guess("one"), "either choices or a unit"),
         (lambda: guess("one", CHOICES, unit="steps"), "either choices or a unit"),
-        (lambda: guess("one", ["yes"]), "two to five"),
+        (lambda: guess("one", ["yes"]), "two to six"),
         (lambda: guess("one", ["yes", "yes"]), "different"),
         (lambda: guess("one", CHOICES).outcome("all"), "value must be one of"),
         (lambda: guess("one", unit="steps").outcome("nine"), "value must be a number"),
