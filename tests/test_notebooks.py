@@ -229,29 +229,6 @@ def test_predictions_are_told_apart_in_a_file_for_all_lessons():
         )
 
 
-@pytest.fixture(scope="module")
-def copies(tmp_path_factory):
-    folder = make_notebooks.workshop(tmp_path_factory.mktemp("workshop"))
-    return {path.stem: nbformat.read(path, as_version=4) for path in folder.glob("*.ipynb")}
-
-
-@every_lesson
-def test_workshop_copies_hold_no_solution_and_no_output(copies, name):
-    solutions = [READ[name].cells[place].source for place in tagged(READ[name], "solution")]
-    copy = copies[name]
-    assert not tagged(copy, "solution")
-    assert not any(cell.get("outputs") for cell in copy.cells)
-    text = "\n".join(cell.source for cell in copy.cells)
-    for solution in solutions:
-        for line in solution.splitlines():
-            novel = len(line.strip()) > 20 and line not in "\n".join(
-                cell.source
-                for place, cell in enumerate(READ[name].cells)
-                if place not in tagged(READ[name], "solution")
-            )
-            assert not novel or line not in text
-
-
 @every_lesson
 def test_the_quiz_is_valid(name):
     assert len(quizzes.load(ROOT / "notebooks" / "quizzes" / f"{name}.json")) >= 5
