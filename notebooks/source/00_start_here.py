@@ -86,6 +86,29 @@ left.outcome(["less than a tenth", "about 1", "more than 10"][size])
 # share at every step, in a straight line on a log axis. (The *mean* of all products stays 1: a few runs that grow make
 # up for the many that vanish.) The gradient that trains an RNN is such a product, of matrices instead of numbers. That
 # is why almost every figure of this course has a log axis.
+#
+# Turn the dial with the mouse or the arrow keys. All these factors are 1 on average; what changes is how far from 1 they
+# may lie.
+
+# %%
+frames, captions, alts, reaches = [], [], [], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+for reach in reaches:
+    a = np.random.default_rng(0).uniform(1 - reach, 1 + reach, size=(200, 100))
+    products = np.cumprod(a, axis=1)
+    middle = np.median(products, axis=0)
+    ax = plots.lines(steps, {"median of 200 runs": middle}, markers=False, yscale="log")
+    ax.set(xlabel="number of factors", ylabel="their product", ylim=(1e-10, 1e4))
+    ax.plot(steps, products[:25].T, color="0.8", linewidth=0.7, linestyle="-", zorder=0)
+    ax.set_title(f"Factors between {1 - reach:.1f} and {1 + reach:.1f}")
+    told = f"the typical product of 100 is {middle[-1]:.2g}, the mean of ln a {np.log(a).mean():.3f}"
+    captions.append(f"Factors between {1 - reach:.1f} and {1 + reach:.1f}: {told}.")
+    alts.append(
+        f"Product against the number of factors, log scale, single runs in grey; {told}."
+    )
+    frames.append(ax)
+plots.dial(
+    frames, label="reach around 1", values=reaches, captions=captions, alts=alts, start=4
+)
 
 # %% [markdown]
 # ## 3 · Exercises

@@ -200,7 +200,7 @@ after_100 = classroom.guess(
 
 
 # %%
-def influence(seed, T=100, H=16, window=10):
+def influence(seed, scale=1.0, T=100, H=16, window=10):
     """Move x_1 by 1: by how much do y_1 ... y_T move in an RNN, and in a dense net on a window?"""
     rng = np.random.default_rng(seed)
     keras.utils.set_random_seed(seed)
@@ -210,6 +210,7 @@ def influence(seed, T=100, H=16, window=10):
     layer, V = keras.layers.RNN(RNNCell(H)), rng.normal(size=(H, 1)) / np.sqrt(H)
     layer.build((None, T, 1))
     weights = [w.astype("float64") for w in layer.get_weights()]
+    weights[1] *= scale  # U
     W1 = rng.normal(size=(window, H)) / np.sqrt(window)
 
     def dense(x):
@@ -263,6 +264,28 @@ after_100.outcome(choices[size])
 # strengthen the influence, if its gradient reaches that far.) [Lesson 05](05_why_it_forgets.ipynb) finds out where the factor comes from.
 #
 # The dense net has the opposite profile: full attention inside the window, nothing at all beyond.
+#
+# The factor belongs to how Keras starts $U$. Turn the dial to see five of these networks with $U$ smaller and larger.
+
+# %%
+frames, captions, alts, scales = [], [], [], [0.85, 0.9, 1, 1.1, 1.25, 1.5, 2]
+for scale in scales:
+    moved = np.array([influence(seed, scale)[0] for seed in range(5)])  # (seeds, T)
+    share = np.median(moved[:, -1] / moved[:, 0])
+    ax = plots.lines(
+        steps, {"median and range of five RNNs": moved}, markers=False, yscale="log"
+    )
+    ax.set(xlabel="time step t", ylabel="change of the output", ylim=(1e-17, 1e2))
+    ax.set_title(f"U × {scale}: {share:.2g} of the change is left at step 100")
+    captions.append(
+        f"U × {scale}: at step 100 the change is {share:.2g} times that at step 1 (median)."
+    )
+    alts.append(
+        f"Change of the output against time, log scale, median and range. With U × {scale} "
+        f"the median goes from {np.median(moved[:, 0]):.2g} to {np.median(moved[:, -1]):.0e}."
+    )
+    frames.append(ax)
+plots.dial(frames, label="scale of U", values=scales, captions=captions, alts=alts, start=2)
 
 # %% [markdown]
 # ## 5 · A first training: sunspots

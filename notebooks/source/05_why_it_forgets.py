@@ -250,7 +250,22 @@ plots.show(panels)
 # it explodes, at 1 it stays. With tanh every line is steeper. At $\rho = 1$ it vanishes, and even at $\rho = 1.1$: the
 # slope of tanh takes away more than the matrix adds.
 #
-# How much it takes away can be seen in the singular values of $J_t$, the factors by which it can stretch or shrink a
+# Between these four lie others. Turn the dial:
+
+# %%
+frames, captions, radii = [], [], [0.5, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0]
+for rho in radii:
+    found = {activation: norms_at(activation, rho * Q) for activation in ("linear", "tanh")}
+    ax = plots.norm_by_distance(found, predicted={"linear": rho}, fit=False, ylim=(1e-20, 1e20))
+    ax.set_title(f"U = {rho} Q")
+    first, *_, last = found["tanh"]
+    factor = (first / last) ** (1 / (T - 1))
+    captions.append(f"ρ = {rho}: the linear network {rho:.2f} a step, with tanh {factor:.2f}.")
+    frames.append(ax)
+plots.dial(frames, label="spectral radius ρ", values=radii, captions=captions, start=3)
+
+# %% [markdown]
+# How much tanh takes away can be seen in the singular values of $J_t$, the factors by which it can stretch or shrink a
 # vector.
 
 # %%

@@ -93,7 +93,29 @@ plots.show(
 
 # %% [markdown]
 # **What to notice.** In the last panel, the memory holds its value from step 2 to step 8, while the state shows it
-# only at step 6, when it is read. Reading does not change it. At step 11 there is nothing left to read.
+# only at step 6, when it is read. Reading does not change it. At step 11 there is nothing left to read. The same panel
+# step by step:
+
+# %%
+gates = {"write i": write_at_2, "keep f": not_at_9, "read o": at_6_and_11}
+c, h = by_hand["… and read at steps 6 and 11"]
+frames, captions, steps = [], [], np.arange(1, T + 1)
+for t in steps:
+    _, axs = plt.subplots(2, 1, sharex=True, height_ratios=(3, 2), figsize=(7.2, 4))
+    axs[0].plot(steps[:t], c[:t], marker="o", label="memory $c_t$")
+    axs[0].plot(steps[:t], h[:t], marker="s", label="state $h_t$")
+    axs[0].set(ylim=(-0.1, 1.1), xlim=(0.5, T + 0.5), title=f"Step {t}")
+    axs[0].legend(loc="upper right")
+    for row, values in enumerate(gates.values()):
+        axs[1].scatter(
+            steps[:t], [row] * t, s=90, c=values[:t], cmap="Greys", ec="k", vmin=0, vmax=1
+        )
+    axs[1].set_yticks(range(3), gates)
+    axs[1].set(ylim=(2.6, -0.6), xlabel="time step t (black: 1, white: 0)")
+    now = ", ".join(f"{name} = {values[t - 1]:.0f}" for name, values in gates.items())
+    captions.append(f"Step {t}: {now}; memory {c[t - 1]:.2f}, state {h[t - 1]:.2f}.")
+    frames.append(axs)
+plots.dial(frames, label="step", values=steps, captions=captions, alts=captions, start=5)
 
 # %% [markdown]
 # ## 2 · Where the gates come from
@@ -331,6 +353,26 @@ print("written with the sign of the memory it joins, share per seed:", same_sign
 left = sigmoid(np.array(1.0)) ** 100
 print(f"σ(1) = {sigmoid(np.array(1.0)):.3f}, and after 100 steps σ(1)^100 = {left:.1e}")
 assert np.isclose(left, 2.5e-14, rtol=0.02)
+
+# %% [markdown]
+# How long is that, as a time? A memory that keeps the share $f$ at each step is down to a half after
+# $\ln 2 \,/\, (-\ln f)$ steps, its *half-life*. A bias that is larger by 1 makes it up to $e$ times as long.
+
+# %%
+frames, captions, biases, k = [], [], [-1, 0, 1, 2, 3, 4, 5, 6, 7], np.arange(1, 1001)
+for b_f in biases:
+    f = sigmoid(np.array(float(b_f)))
+    half_life = np.log(2) / -np.log(f)
+    ax = plots.lines(k, {f"$f^k$, f = {f:.4f}": f**k}, markers=False, ylim=(0, 1.05))
+    ax.set(xlabel="steps k on the memory line", ylabel="share that is left", xscale="log")
+    ax.set_title(f"$b_f$ = {b_f}: half of it is gone after {half_life:.3g} steps")
+    plots.level(ax, 0.5, "one half")
+    told = f"f = {f:.4f}, a half-life of {half_life:.3g} steps; {f**100:.2g} is left after 100 steps"
+    captions.append(f"b_f = {b_f}: {told}.")
+    frames.append(
+        plots.describe(ax, f"Share left against steps, falling from 1. {captions[-1]}")
+    )
+plots.dial(frames, label="forget bias b_f", values=biases, captions=captions, start=2)
 
 # %% [markdown]
 # Measure it. The task is *recall*: name the first symbol after 100 distractors. Five starts: $b_f = 0$, 1 and 5 in all
