@@ -55,8 +55,7 @@ lock: ## refresh the locks (needs uv)
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) build
 
-CORE_TESTS := tests/test_cells.py tests/test_skip.py tests/test_initializers.py tests/test_regularizers.py \
-	tests/test_gradients.py tests/test_callbacks.py
+CORE_TESTS := tests/layers tests/gradients
 LOCK_OPTIONS := --upgrade --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links
 

@@ -18,10 +18,10 @@ BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "pytorch": "torch"}  # and
 
 def keras_models(layer, T, H, D, default_compile):
     """Return {name: compiled model} for a layer: stock and ours with XLA, and stock as Keras compiles by default."""
-    from course import cells
+    from course import layers
     import keras
 
-    ours = {"SimpleRNN": cells.RNNCell, "LSTM": cells.LSTMCell, "GRU": cells.GRUCell}[layer]
+    ours = {"SimpleRNN": layers.RNNCell, "LSTM": layers.LSTMCell, "GRU": layers.GRUCell}[layer]
     stock = {"reset_after": False} if layer == "GRU" else {}
 
     def model(recurrent, **options):

@@ -3,7 +3,7 @@
 import os
 import time
 
-from course.experiments import fresh, sweep
+from course.experiments import Processes, fresh, sweep
 import numpy as np
 
 from benchmarks.tables import medians, show
@@ -49,7 +49,7 @@ def rows(grid=GRID, seeds=SEEDS, steps=STEPS, repeats=3):
     grid, losses = {**grid, "steps": [steps]}, []
 
     def sweep_with(function, workers):
-        frame = sweep(function, grid, seeds, n_jobs=workers, progress=False)
+        frame = sweep(function, grid, seeds, executor=Processes(workers), progress=False)
         losses.append(frame["loss"].to_numpy())
 
     def seconds(function, workers):
@@ -58,7 +58,7 @@ def rows(grid=GRID, seeds=SEEDS, steps=STEPS, repeats=3):
         return time.perf_counter() - start
 
     ways = {
-        "one by one, a new model each": seconds(run_built_anew, 1),
+        "1 worker, a new model each": seconds(run_built_anew, 1),
         "sweep, 1 worker": seconds(run, 1),
         "sweep, 2 workers, that start and load Keras": seconds(run, 2),
     }

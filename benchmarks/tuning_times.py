@@ -1,66 +1,82 @@
 """The time of one search with one worker and with two, and the memory of its processes over the trials."""
 
 from pathlib import Path
-import subprocess
-import sys
 import tempfile
 import time
 
-from course.searches import digits_by_row
+from course import sequences
+import course.classroom  # noqa: F401  (quiets TensorFlow)
+from course.experiments import Processes
+from course.tuning import RandomSearch
+import keras
 import psutil
 
 from benchmarks.tables import show
 
 TRIALS = 24
-COMMAND = [sys.executable, "-m", "course.tuning"]
 
 
-def define():
-    """Return the search of lesson 12 with fewer trials of one execution each."""
-    return {**digits_by_row(), "max_trials": TRIALS, "executions": 1}
+def build(hp):
+    """Return a classifier of digits read row by row."""
+    model = keras.Sequential([keras.Input((8, 8)), keras.layers.GRU(hp.Int("units", 8, 64, sampling="log"))])
+    model.add(keras.layers.Dropout(hp.Float("dropout", 0.0, 0.6)))
+    model.add(keras.layers.Dense(10))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"])
+    return model
 
 
-def megabytes(processes):
-    """Return the resident memory of each process and the processes it started."""
-    found = []
-    for process in processes:
-        try:
-            family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-            found += [member.memory_info().rss / 2**20 for member in family]
-        except psutil.NoSuchProcess:
-            pass
-    return found
+class Watch(keras.callbacks.Callback):
+    """Writes the memory of its process to a file when a training ends."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_train_end(self, logs=None):
+        with open(self.path, "a") as file:
+            file.write(f"{psutil.Process().pid} {psutil.Process().memory_info().rss / 2**20:.0f} {time.time()}\n")
 
 
-def searched(workers, directory, port):
-    """Return the seconds of a search, those between its first and its last trial, and the largest process in MB."""
-    common = ["benchmarks.tuning_times:define", "--directory", str(directory), "--port", str(port)]
-    begun = time.monotonic()
-    processes = [subprocess.Popen([*COMMAND, "chief", *common], stdout=subprocess.DEVNULL)]
-    for name in range(workers):
-        command = [*COMMAND, "worker", *common, "--id", str(name)]
-        processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
-    largest = {}
-    while any(process.poll() is None for process in processes):
-        time.sleep(0.5)
-        done = len([*directory.glob("trial_*/*_0.json")])
-        largest[done] = max([largest.get(done, 0), *megabytes(processes)])
-    seconds = time.monotonic() - begun
-    first, *_, last = sorted(path.stat().st_mtime for path in directory.glob("trial_*/*_0.json"))
-    return seconds, last - first, largest
+def searched(workers, folder):
+    """Return the seconds of a search, those from the first training's end to the last's, and [(pid, MB), …]."""
+    data, path = sequences.digits("row", train=96, validation=100, test=350), str(Path(folder) / f"{workers}.txt")
+    tuner = RandomSearch(
+        build,
+        objective="val_accuracy",
+        max_trials=TRIALS,
+        seed=0,
+        directory=folder,
+        project_name=str(workers),
+        executor=Processes(workers),
+    )
+    begun = time.perf_counter()
+    tuner.search(
+        data.x_train,
+        data.y_train,
+        validation_data=(data.x_validation, data.y_validation),
+        batch_size=16,
+        epochs=30,
+        callbacks=[Watch(path)],
+        verbose=0,
+    )
+    seconds = time.perf_counter() - begun
+    rows = [line.split() for line in Path(path).read_text().splitlines()]
+    times = sorted(float(row[2]) for row in rows)
+    return seconds, times[-1] - times[0], [(row[0], float(row[1])) for row in rows]
 
 
 def main():
     """Print both tables."""
     with tempfile.TemporaryDirectory() as folder:
-        one, two = (searched(n, Path(folder) / str(n), 18_700 + n) for n in (1, 2))
+        one, two = (searched(workers, folder) for workers in (1, 2))
     rows = [
         {"seconds": name, "one worker": one[k], "two workers": two[k], "ratio": one[k] / two[k]}
         for k, name in enumerate(("from start to end", "from first to last trial"))
     ]
     show(f"A search of {TRIALS} trials: what two workers save", rows)
-    rows = [{"trials done": done, "MB": mb} for done, mb in sorted(one[2].items()) if done % 6 == 0]
-    show("The largest process of the search with one worker", rows)
+    rows = [{"trials done": k + 1, "process": pid, "MB": mb} for k, (pid, mb) in enumerate(one[2]) if k % 4 == 3]
+    show("The process of the search with one worker", rows)
 
 
 if __name__ == "__main__":

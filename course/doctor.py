@@ -4,6 +4,7 @@ Prints a line per check and, for each that fails, a sentence saying what to do. 
 """
 
 from importlib.metadata import PackageNotFoundError, requires, version
+import os
 from pathlib import Path
 import platform
 import subprocess
@@ -12,6 +13,7 @@ import tempfile
 import time
 from typing import NamedTuple
 
+NAME = "measured-rnn-course"
 MEMORY_GB = 2.0  # a kernel needs up to 0.9 GB after a lesson; the browser and JupyterLab need the rest
 STEP_SECONDS = 1.0  # a step of the smallest lesson model takes milliseconds; more than this and lessons crawl
 
@@ -35,10 +37,11 @@ def packages():
     """Whether everything the course needs is installed, in a version it accepts."""
     from packaging.requirements import Requirement
 
-    missing = []
-    for text in requires("course") or ():
+    missing, extras = [], ("lessons", "tuning", os.environ.get("KERAS_BACKEND", "tensorflow"))
+    for text in requires(NAME) or ():
         requirement = Requirement(text)
-        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+        needed = requirement.marker is None or any(requirement.marker.evaluate({"extra": e}) for e in extras)
+        if not needed or requirement.name == NAME:  # which says what an extra holds
             continue
         try:
             if not requirement.specifier.contains(version(requirement.name), prereleases=True):
@@ -89,7 +92,7 @@ def training():
     In a process of its own: TensorFlow that crashes on an old processor must not take the doctor along.
     """
     script = (
-        "import course, keras, numpy as np, time\n"
+        "import course.classroom, keras, numpy as np, time\n"
         "model = keras.Sequential([keras.layers.SimpleRNN(32), keras.layers.Dense(1)])\n"
         "model.compile('adam', 'mse', jit_compile=True)\n"
         "x, y = np.zeros((32, 20, 1), 'float32'), np.zeros((32, 1), 'float32')\n"

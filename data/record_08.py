@@ -65,7 +65,7 @@ if __name__ == "__main__":
     close = [setting | {"start": "1", "gap": 20} for setting in (lstm, peephole)]  # too close for ten seeds
     longer = [lstm | {"start": "1", "gap": 100, "updates": 6000, "learning_rate": 3e-3}]
     tables = [
-        sweep(recall, settings, seeds, n_jobs=1, directory=FOLDER.parent / "build" / "record_08")
+        sweep(recall, settings, seeds, directory=FOLDER.parent / "build" / "record_08")
         for settings, seeds in ((grid, range(10)), (close, range(10, 40)), (longer, range(5)))
     ]
     pd.concat(tables).drop(columns=["error", "seconds"]).to_csv(FOLDER / "08_recall.csv", index=False)

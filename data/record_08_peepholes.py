@@ -1,7 +1,7 @@
 """Records data/08_peepholes.csv, which lesson 08 reads: python data/record_08_peepholes.py
 
 The timing task is the generation of timed spikes of Gers, Schraudolph & Schmidhuber 2002: the input is 1 at every
-step, the output is to be 1 at every tenth step and 0 between. Runs that are finished are kept in build/record_08,
+step, the output is to be 1 at every tenth step and 0 between. Runs that are finished are kept in build/record_08_peepholes,
 so the script can be stopped and started again.
 """
 
@@ -43,5 +43,5 @@ def timed_spikes(seed, cell, units, updates=4000, learning_rate=1e-2):
 
 if __name__ == "__main__":
     grid = {"units": [4, 8], "cell": list(CELLS)}
-    table = sweep(timed_spikes, grid, range(10), n_jobs=1, directory=FOLDER.parent / "build" / "record_08")
+    table = sweep(timed_spikes, grid, range(10), directory=FOLDER.parent / "build" / "record_08_peepholes")
     table.drop(columns=["error", "seconds"]).to_csv(FOLDER / "08_peepholes.csv", index=False)

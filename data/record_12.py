@@ -1,73 +1,93 @@
-"""Records the four tables data/12_*.csv, which lesson 12 reads: python data/record_12.py
+"""Records the three tables data/12_*.csv, which lesson 12 reads: python data/record_12.py
 
 Whatever is finished is kept in build/record_12, so the script can be stopped and started again. Test accuracies are
 recorded to show what a search does to its own score; a search for use looks at the test set once, at the end.
 """
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
-from course import tuning
-from course.experiments import sweep
-from course.searches import digits_by_row
+from course import sequences
+import course.classroom  # noqa: F401  (quiets TensorFlow)
+from course.experiments import Processes, fresh, sweep
+from course.tuning import RandomSearch
 import keras
 import numpy as np
 import pandas as pd
 
 FOLDER = Path(__file__).resolve().parent
 BUILD = FOLDER.parent / "build" / "record_12"
-PLAIN = {"cell": "RNN", "units": 32, "layers": 1, "dropout": 0.0, "recurrent_dropout": 0.0, "learning_rate": 3e-3}
-TRIALS = {"random": 40, "bayesian": 12, "hyperband": 100}  # of about 30, 30 and 3.4 epochs
+DATA = {"by": "row", "train": 400, "validation": 200, "test": 1000}
+FIT = {"epochs": 60, "batch_size": 40}
+PLAIN = {"units": 32, "dropout": 0.0, "learning_rate": 3e-3}  # a sensible guess, made before there was any search
 
 
-def with_test(found, given):
-    """Return the table of a search with a column test: the accuracy of the weights stored of each execution."""
-    folders = {int(path.name.removeprefix("trial_")): path for path in found.store.directory.glob("trial_*")}
-    data, table = given["data"], found.table.sort_values(found.choices)
-    for row, values in zip(table.itertuples(), table[found.choices].to_dict("records"), strict=True):
-        model = tuning.build(given["hypermodel"], values, seed=0)
-        model.load_weights(folders[row.trial] / f"execution_{row.execution}.weights.h5")
-        answers = keras.ops.convert_to_numpy(model(data.x_test)).argmax(axis=1)
-        table.loc[row.Index, "test"] = np.mean(answers == data.y_test)
-    return table.sort_index()
+def network(units, dropout, learning_rate):
+    """Return the network of the lesson, compiled."""
+    model = keras.Sequential([keras.Input((8, 8))])
+    model.add(keras.layers.SimpleRNN(units, dropout=dropout, recurrent_dropout=dropout))
+    model.add(keras.layers.Dense(10))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(learning_rate), loss, metrics=["accuracy"])
+    return model
 
 
-def search_once(strategy, seed):
-    """Run one search with one execution a trial; return its table with test accuracies."""
-    given = digits_by_row() | {"max_trials": TRIALS[strategy], "executions": 1, "strategy": strategy, "seed": seed}
-    found = tuning.search(**given, directory=BUILD / f"{strategy}_{seed}", progress=False)
-    print(strategy, seed, flush=True)
-    return with_test(found, given).assign(strategy=strategy, search=seed)
+def build(hp):
+    """The search space of the lesson."""
+    return network(
+        units=hp.Int("units", 8, 64, sampling="log"),
+        dropout=hp.Float("dropout", 0.0, 0.5),
+        learning_rate=hp.Float("learning_rate", 1e-3, 3e-2, sampling="log"),
+    )
 
 
-def train(seed, epochs, split=0, **values):
-    """Train one setting; return the accuracies at the best epoch of the first 30 and of all, and after the last.
+def train(seed, units, dropout, learning_rate, wrong, split=0, epochs=60):
+    """Train one setting; return accuracies after the last epoch and at the epoch that is best on validation.
 
-    split: of the images into training, validation and test; 0 is that of the search.
+    wrong: the share of wrong training labels. training: accuracy on these labels, `right` on the true ones.
     """
-    from course import hypermodels, searches  # here: `sweep` cannot tell data classes by their content
-
-    given, data = searches.digits_by_row(), sequences.digits("row", 96, 100, 350, seed=split)
-    model = hypermodels.build(given["hypermodel"], values, seed)
-    parts = {"training": "train", "validation": "validation", "test": "test"}
-    x, y = ([getattr(data, f"{axis}_{part}") for part in parts.values()] for axis in "xy")
-    ends, curve = np.cumsum([len(part) for part in y])[:-1], []
-    x, y = np.concatenate(x), np.concatenate(y)
+    given, true = (sequences.digits(**DATA, seed=split, wrong=share) for share in (wrong, 0.0))
+    model = fresh(network, seed, units=units, dropout=dropout, learning_rate=learning_rate)
+    x = np.concatenate([given.x_train, given.x_validation, given.x_test])
+    ends, curve = np.cumsum([len(given.x_train), len(given.x_validation)]), []
 
     def look(epoch, logs):
-        answers = model.predict_on_batch(x).argmax(axis=1)
-        curve.append([part.mean() for part in np.split(answers == y, ends)])
+        training, validation, test = np.split(model.predict_on_batch(x).argmax(axis=1), ends)
+        pairs = {
+            "training": training == given.y_train,
+            "right": training == true.y_train,
+            "validation": validation == given.y_validation,
+            "test": test == given.y_test,
+        }
+        curve.append({name: hits.mean() for name, hits in pairs.items()})
 
     looking = keras.callbacks.LambdaCallback(on_epoch_end=look)
-    model.fit(
-        data.x_train, data.y_train, batch_size=given["batch_size"], epochs=epochs, callbacks=[looking], verbose=0
+    model.fit(given.x_train, given.y_train, **FIT | {"epochs": epochs}, callbacks=[looking], verbose=0)
+    best = int(np.argmax([row["validation"] for row in curve]))
+    found = {f"{name}_best": value for name, value in curve[best].items()}
+    return found | {f"{name}_last": value for name, value in curve[-1].items()} | {"best_epoch": best + 1}
+
+
+def searched():
+    """Run the search of the lesson with its 60 trials; return its table with the test accuracy of every execution."""
+    data = sequences.digits(**DATA, wrong=0.3)
+    tuner = RandomSearch(
+        build,
+        objective="val_accuracy",
+        max_trials=60,
+        executions_per_trial=2,
+        seed=0,
+        directory=str(BUILD),
+        project_name="search",
+        executor=Processes(),
     )
-    curve, found = np.array(curve), {}
-    best = {"": curve[: given["epochs"], 1].argmax(), "_of_all": curve[:, 1].argmax(), "_last": -1}
-    for ending, epoch in best.items():
-        found |= {f"{part}{ending}": share for part, share in zip(parts, curve[epoch], strict=True)}
-    return found | {"best_epoch": best[""] + 1, "best_epoch_of_all": best["_of_all"] + 1}
+    tuner.search(data.x_train, data.y_train, validation_data=(data.x_validation, data.y_validation), **FIT)
+    table = tuner.executions()
+    for row in table.itertuples():
+        model = network(row.units, row.dropout, row.learning_rate)
+        model.set_weights(tuner.weights(row.trial, row.execution))
+        answers = keras.ops.convert_to_numpy(model(data.x_test)).argmax(axis=1)
+        table.loc[row.Index, "test"] = np.mean(answers == data.y_test)
+    return table
 
 
 def record(name, table):
@@ -77,24 +97,23 @@ def record(name, table):
 
 
 if __name__ == "__main__":
-    given = digits_by_row()
-    found = tuning.search(**given, directory=BUILD / "search", progress=False)
-    record("search", with_test(found, given))
-    trials = found.trials()[found.choices]
-    gru = trials[trials["cell"] == "GRU"].iloc[0]
-    settings = {"winner": (found.best(), 60), "best GRU": (gru.to_dict(), 30), "plain": (PLAIN, 30)}
+    found = searched()
+    record("search", found)
+    names = [*PLAIN]
+    best = found.groupby("trial").score.mean().idxmax()
+    winner = found[found.trial == best].iloc[0][names].to_dict() | {
+        "units": int(found.units[found.trial == best].iloc[0])
+    }
+    settings = {"winner": winner, "plain": PLAIN}
+    options = {"executor": Processes(), "directory": BUILD / "sweep"}
     tables = [
-        sweep(train, [values | {"epochs": 30}], range(1000, 1000 + seeds), directory=BUILD / "sweep", n_jobs=2)
-        for values, seeds in settings.values()
+        sweep(train, [values | {"wrong": 0.3}], range(1000, 1030), **options).assign(setting=name)
+        for name, values in settings.items()
     ]
-    others = [PLAIN | {"epochs": 30, "split": split} for split in range(1, 31)]
-    tables.append(sweep(train, others, [1000], directory=BUILD / "sweep", n_jobs=2))
-    names = [*settings, "plain, other images"]
-    tables = [table.assign(setting=name) for name, table in zip(names, tables, strict=True)]
+    others = [PLAIN | {"wrong": 0.3, "split": split} for split in range(1, 31)]
+    tables.append(sweep(train, others, [1000], **options).assign(setting="plain, other images"))
     record("seeds", pd.concat(tables).drop(columns="seconds"))
-    grid = [PLAIN | {"units": H, "dropout": p, "epochs": 60} for H in (8, 32) for p in (0.0, 0.25, 0.5)]
-    record("dropout", sweep(train, grid, range(10), directory=BUILD / "sweep").drop(columns="seconds"))
-    jobs = [(strategy, seed) for seed in range(1, 6) for strategy in ("hyperband", "bayesian", "random")]
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        tables = list(pool.map(search_once, *zip(*jobs, strict=True)))
-    record("strategies", pd.concat(tables))
+    grid = {"units": [8, 16, 32, 64], "dropout": [0.0, 0.25, 0.5], "learning_rate": [5e-3], "wrong": [0.0, 0.3]}
+    longer = {"units": [8, 64], "dropout": [0.0, 0.25], "learning_rate": [5e-3], "wrong": [0.3], "epochs": [300]}
+    tables = [sweep(train, some, range(10), **options) for some in (grid, longer)]
+    record("dropout", pd.concat(tables).drop(columns="seconds"))

@@ -1,126 +1,181 @@
-"""Kills searches at random moments, starts them again, and counts what was lost: `python tests/faults.py --kills 20`.
+"""Kills searches and sweeps, starts them again, and counts what was lost: `python tests/faults.py --kills 20`.
 
-Three kinds: a search in one process is killed; of a chief with two workers, a worker is; or the chief is. What is
-killed gets SIGKILL and is started again with the same command. A search that finishes before all kills are done is
-followed by another one.
+search   the searching process gets SIGKILL at random moments (its two training processes end by themselves)
+sweep    the same for a stored sweep
+worker   one of two Dask workers gets SIGKILL at random moments and is replaced
+
+What counts as recorded at a kill is what a new process finds in the directory, seconds included: had it been lost or
+trained anew, the end would not hold it as it was. A training that a kill has cut short is trained again.
 """
 
 import argparse
+import json
 import os
 from pathlib import Path
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
+import course.classroom  # noqa: F401  (quiets TensorFlow)
+from course.experiments import Processes, sweep
+from course.tuning import RandomSearch
+import keras
 import numpy as np
 
-KINDS = ("single process", "worker", "chief")
-ROOT = Path(__file__).parent.parent
-SINGLE = (
-    "from course import tuning; import search_target as t; tuning.search(**t.{}(), directory={!r}, progress=False)"
-)
+KINDS = ("search", "sweep", "worker")
+TRIALS, EXECUTIONS = 10, 2
+COUNTS = ("kills", "recorded at a kill", "lost or trained anew", "unfinished")
 
 
-class Search:
-    """The processes of one search in `directory`."""
-
-    def __init__(self, kind, directory, port, silence=60.0, target="define"):
-        self.directory, self.port, self.silence, self.target = directory, port, silence, target
-        names = ["single"] if kind == "single process" else ["chief", "1", "2"]
-        self.processes = {name: self.start(name) for name in names}
-
-    def start(self, name):
-        """Start a process of this search: "single", "chief", or the id of a worker."""
-        if name == "single":
-            command = ["-c", SINGLE.format(self.target, str(self.directory))]
-        else:
-            role = ["chief", "--silence", str(self.silence)] if name == "chief" else ["worker", "--id", name]
-            target = [f"{ROOT / 'tests' / 'search_target.py'}:{self.target}", "--directory", str(self.directory)]
-            command = ["-m", "course.tuning", role[0], *target, "--port", str(self.port), "--wait", "120", *role[1:]]
-        with (self.directory.parent / f"{self.directory.name}_{name}.log").open("a") as log:
-            cores = {} if name == "single" else {"LOKY_MAX_CPU_COUNT": "1"}  # as many trainings at once as workers
-            environment = {**os.environ, **cores}
-            return subprocess.Popen(
-                [sys.executable, *command], cwd=ROOT / "tests", env=environment, stdout=log, stderr=log
-            )
-
-    def kill(self, name):
-        """Kill a process as the power button would."""
-        self.processes[name].send_signal(signal.SIGKILL)
-        self.processes[name].wait()
-
-    def finished(self, timeout):
-        """Return whether all processes end within so many seconds, with status 0."""
-        ends = time.monotonic() + timeout
-        while any(process.poll() is None for process in self.processes.values()):
-            if time.monotonic() > ends:
-                return False
-            time.sleep(0.05)
-        return all(process.returncode == 0 for process in self.processes.values())
-
-    def finished_after_one(self, seconds):
-        """Wait for a training to end and so many seconds longer; return whether the search finished meanwhile."""
-        before = self.outcomes().keys()
-        while self.outcomes().keys() == before:
-            if self.finished(0.2):
-                return True
-        return self.finished(seconds)
-
-    def close(self):
-        """End what still runs."""
-        for process in self.processes.values():
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-
-    def outcomes(self):
-        """Return {(trial, execution): content} of the recorded executions."""
-        return {
-            path.relative_to(self.directory): path.read_text() for path in self.directory.glob("trial_*/*_?.json")
-        }
-
-    def starts(self):
-        """Return {(trial, execution): how often it was started}."""
-        paths = self.directory.glob("trial_*/*.started")
-        return {p.relative_to(self.directory).with_suffix(".json"): len(p.read_text().splitlines()) for p in paths}
+def build(hp):
+    """Return a small model."""
+    model = keras.Sequential([keras.Input((6, 2)), keras.layers.SimpleRNN(hp.Int("units", 2, 64, sampling="log"))])
+    model.add(keras.layers.Dense(1))
+    model.compile("adam", "mse", run_eagerly=True)
+    return model
 
 
-def faults(kinds, kills, seed, folder, target="define", trials=20):
-    """Return the counts for kinds of faults in turn, over searches of `target`, which has so many trials of two each."""
-    rng, port = np.random.default_rng(seed), 20_000 + 7 * seed + 1000 * KINDS.index(kinds[0])
-    counts = {"kills": 0, "recorded": 0, "lost": 0, "trained anew": 0, "trials repeated": 0, "unfinished": 0}
+class Log(keras.callbacks.Callback):
+    """Notes each training that begins and ends, by its first weight."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path, self.name = path, None
+
+    def on_train_begin(self, logs=None):
+        self.name = f"{float(np.sum(self.model.get_weights()[0])):.9g}"
+
+    def on_train_end(self, logs=None):
+        with open(self.path, "a") as file:
+            file.write(f"{self.name}\n")
+
+
+def tuner(folder, executor):
+    """Return the search, new or gone on with."""
+    names = {"directory": str(folder), "project_name": "search"}
+    counts = {"max_trials": TRIALS, "executions_per_trial": EXECUTIONS}
+    return RandomSearch(build, objective="val_loss", seed=0, executor=executor, **counts, **names)
+
+
+def search(folder, executor):
+    """Search, and return what has been recorded."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(64, 6, 2)).astype("float32"), rng.normal(size=(64, 1)).astype("float32")
+    found = tuner(folder, executor)
+    log = Log(str(Path(folder) / "log"))
+    found.search(x, y, validation_data=(x, y), epochs=3, callbacks=[log], verbose=0)
+    return recorded("search", folder)
+
+
+def run(seed, units, log):
+    """A run of the stored sweep."""
+    time.sleep(0.4)
+    with open(log, "a") as file:
+        file.write(f"{units} {seed}\n")
+    return {"score": units + seed}
+
+
+def swept(folder, executor):
+    """Sweep, and return what has been recorded."""
+    grid = {"units": list(range(TRIALS)), "log": [str(Path(folder) / "log")]}
+    sweep(run, grid, range(EXECUTIONS), executor=executor, directory=Path(folder) / "store", progress=False)
+    return recorded("sweep", folder)
+
+
+def recorded(kind, folder):
+    """Return {name: content} of the trainings or runs on disk."""
+    if kind == "sweep":
+        return {path.name: path.read_bytes() for path in (Path(folder) / "store").glob("*.pickle")}
+    path = Path(folder) / "search" / "search.json"
+    outcomes = json.loads(path.read_text())["executions"] if path.exists() else {}
+    return {f"{trial} {k}": outcome for trial, kept in outcomes.items() for k, outcome in kept.items()}
+
+
+def attempts(folder):
+    """Return how many trainings have come to their end, recorded or not."""
+    path = Path(folder) / "log"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def killed_process(kind, kills, rng, folder):
+    """Kill the process that searches or sweeps; return the counts."""
+    counts = dict.fromkeys(COUNTS, 0) | {"ended, not yet recorded": 0}
     number = 0
     while counts["kills"] < kills:
         number += 1
-        search = Search(
-            kinds[0], Path(folder) / f"{kinds[0].replace(' ', '_')}_{number}", port + number, target=target
-        )
-        seen, here = {}, 0
-        try:
-            while counts["kills"] < kills and not search.finished_after_one(rng.uniform(0, 8)):
-                kind = kinds[counts["kills"] % len(kinds)]
-                victim = {"single process": "single", "chief": "chief"}.get(kind) or rng.choice(["1", "2"])
-                if search.processes[victim].poll() is not None:  # has done its part
-                    continue
-                search.kill(victim)
-                counts["kills"], here = counts["kills"] + 1, here + 1
-                new = {name: (text, search.starts()[name]) for name, text in search.outcomes().items()}
-                seen = new | seen  # what an earlier kill has found recorded counts
-                search.processes[victim] = search.start(victim)
-            counts["unfinished"] += not search.finished(600)
-        finally:
-            search.close()
-        outcomes, starts = search.outcomes(), search.starts()
-        counts["recorded"] += len(seen)
-        counts["lost"] += sum(outcomes.get(name) != text for name, (text, _) in seen.items())
-        counts["trained anew"] += sum(starts[name] != number for name, (_, number) in seen.items())
-        again = {name.parent for name, times in starts.items() if times > 1}
-        counts["trials repeated"] += len(again)
-        counts["lost"] += 2 * trials - len(outcomes)
-        assert len(again) <= here, f"{len(again)} trials were begun again after {here} kills"
+        here, seen, cut = Path(folder) / f"{kind}_{number}", {}, 0
+        here.mkdir()
+        command = [sys.executable, __file__, "--only", kind, str(here)]
+        while True:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            before = len(recorded(kind, here))
+            while process.poll() is None and len(recorded(kind, here)) == before:  # until it is at work
+                time.sleep(0.02)
+            try:
+                process.wait(rng.uniform(0, 3) if counts["kills"] < kills else 600)
+                break
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            counts["kills"] += 1
+            now = recorded(kind, here)
+            counts["lost or trained anew"] += sum(now.get(name) != content for name, content in seen.items())
+            seen = now
+            time.sleep(1.5)  # its training processes notice
+        counts["unfinished"] += process.returncode != 0
+        end = recorded(kind, here)
+        counts["recorded at a kill"] += len(seen)
+        counts["lost or trained anew"] += sum(end.get(name) != content for name, content in seen.items())
+        counts["lost or trained anew"] += TRIALS * EXECUTIONS - len(end)
+        cut = attempts(here) - TRIALS * EXECUTIONS  # ended, but not recorded when the kill came
+        counts["ended, not yet recorded"] += cut
     return counts
+
+
+def killed_worker(kills, rng, folder):
+    """Kill one of two Dask workers; return the counts."""
+    from distributed import Client, LocalCluster
+
+    counts = dict.fromkeys(COUNTS, 0)
+    number = 0
+    options = {"host": "127.0.0.1", "dashboard_address": None, "silence_logs": 50}
+    while counts["kills"] < kills:
+        number += 1
+        here, seen, stop = Path(folder) / f"worker_{number}", {}, threading.Event()
+        here.mkdir()
+        with (
+            LocalCluster(n_workers=2, threads_per_worker=1, processes=True, **options) as cluster,
+            Client(cluster) as c,
+        ):
+
+            def kill(cluster=cluster, here=here, seen=seen, stop=stop):
+                while counts["kills"] < kills and not stop.wait(rng.uniform(2, 6)):
+                    pids = [worker.pid for worker in cluster.workers.values() if worker.status.name == "running"]
+                    if pids and len(recorded("search", here)) < TRIALS * EXECUTIONS:
+                        os.kill(int(rng.choice(pids)), signal.SIGKILL)
+                        counts["kills"] += 1
+                        seen |= recorded("search", here)
+
+            killer = threading.Thread(target=kill)
+            killer.start()
+            try:
+                end = search(here, c.get_executor(pure=False))
+            finally:
+                stop.set()
+                killer.join()
+        counts["recorded at a kill"] += len(seen)
+        counts["lost or trained anew"] += sum(end.get(name) != content for name, content in seen.items())
+        counts["unfinished"] += len(end) != TRIALS * EXECUTIONS
+    return counts
+
+
+def faults(kind, kills, seed, folder):
+    """Return the counts for one kind of fault."""
+    rng = np.random.default_rng(seed)
+    return killed_worker(kills, rng, folder) if kind == "worker" else killed_process(kind, kills, rng, folder)
 
 
 def main():
@@ -129,12 +184,19 @@ def main():
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kind", choices=KINDS, action="append")
+    parser.add_argument(
+        "--only", nargs=2, metavar=("KIND", "FOLDER"), help="search or sweep once; used by this script"
+    )
     options = parser.parse_args()
+    if options.only:
+        {"search": search, "sweep": swept}[options.only[0]](options.only[1], Processes(2))
+        return
     with tempfile.TemporaryDirectory() as folder:
         for kind in options.kind or KINDS:
             begun = time.monotonic()
-            counts = faults([kind], options.kills, options.seed, folder)
-            told = ", ".join(f"{name} {count}" for name, count in counts.items())
+            told = ", ".join(
+                f"{name} {count}" for name, count in faults(kind, options.kills, options.seed, folder).items()
+            )
             print(f"{kind}: {told} ({time.monotonic() - begun:.0f} s)", flush=True)
 
 

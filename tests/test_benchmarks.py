@@ -65,8 +65,8 @@ def test_a_library_that_is_not_installed_is_a_row_that_says_so(monkeypatch, caps
 
 
 def test_all_ways_to_do_a_sweep_find_the_same_losses(monkeypatch):
-    def here(*args, n_jobs, progress):
-        return sweep(*args, n_jobs=1, progress=False)
+    def here(*args, executor, progress):
+        return sweep(*args, progress=False)
 
     monkeypatch.setattr(sweep_times, "sweep", here)  # no workers, which would take long to load Keras
     rows = sweep_times.rows({"units": [2]}, [0], steps=2, repeats=1)

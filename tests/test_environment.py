@@ -40,7 +40,9 @@ def test_the_lock_holds_a_fitting_version_of_everything_pyproject_asks_for(lock,
     for line in wanted:
         requirement = Requirement(line)
         versions = [version for name, version in held if name == canonicalize_name(requirement.name)]
-        assert versions or requirement.name == "course", f"{requirement.name} is not in {lock}: run `make lock`"
+        assert versions or requirement.name == PROJECT["name"], (
+            f"{requirement.name} is not in {lock}: run `make lock`"
+        )
         assert all(requirement.specifier.contains(version, prereleases=True) for version in versions), line
 
 

@@ -6,7 +6,7 @@ import re
 import keras
 import make_notebooks
 import nbformat
-import numpy as np
+import own_model
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,12 +15,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("layer", [keras.layers.LSTM(5), keras.layers.Bidirectional(keras.layers.GRU(3))])
 def test_the_lines_for_your_own_model_run(layer, capsys):
-    (lines,) = re.findall(r"```python\n(.*?)```", README, re.S)
-    rng = np.random.default_rng(0)
-    model = keras.Sequential([keras.Input((7, 2)), layer, keras.layers.Dense(1)])
-    model.compile("adam", "mse")
-    names = {"model": model, "x": rng.normal(size=(64, 7, 2)).astype("float32"), "y": rng.normal(size=(64, 1))}
-    exec(lines, names)
+    names = own_model.names_after(layer)
     assert len(names["history"].history["grad_norm/global"]) == 3
     frame = names["flow"].to_frame()
     assert set(frame.columns) == {"epoch", "layer", "state", "step", "norm"}

@@ -1,6 +1,6 @@
 """Connections that skip time: residual and dilated RNN, and Skip RNN, which learns when not to update.
 
-Each wraps a cell of `course.cells` or of Keras; the cell's states are tensors (B, ·) and its first state is its
+Each wraps a cell of `course.layers.cells` or of Keras; the cell's states are tensors (B, ·) and its first state is its
 output h, as in all of these. (To combine with a stack, wrap each cell of the stack.) The wrapped cell keeps its
 weights, dropout masks and initial state. All raise TypeError or ValueError naming the argument.
 """

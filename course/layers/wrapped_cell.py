@@ -1,4 +1,4 @@
-"""What the cells of `course.skip` share: each has another cell inside, whose states are among its own."""
+"""What the cells of `course.layers.skip` share: each has another cell inside, whose states are among its own."""
 
 import keras
 from keras import ops

@@ -1,6 +1,6 @@
 """Real data: series and handwritten digits, split before anything is scaled or cut into windows.
 
-Text is in `course.text_data`.
+Text is in `course.sequences.text`.
 """
 
 from dataclasses import dataclass
@@ -86,13 +86,15 @@ def series(name, window, horizon=1, test_fraction=0.25):
     return Series(*train, *test, mean=float(mean), std=float(std))
 
 
-def digits(by="row", train=1097, validation=350, test=350, seed=0):
+def digits(by="row", train=1097, validation=350, test=350, seed=0, wrong=0.0):
     """Return handwritten digits read by row (n, 8, 8) or by pixel (n, 64, 1), as `Digits`.
 
     1,797 grey images of 8 × 8 pixels (Alpaydin & Kaynak 1998, as bundled with scikit-learn); `train`,
     `validation` and `test` say how many go where. Each part holds every digit in proportion, to within two
     images, so guessing scores .1. `seed` draws the order, of which the test part comes first: with the same
-    seed a smaller `train` is a part of the larger one and leaves the test images as they are.
+    seed a smaller `train` is a part of the larger one and leaves the test images as they are. `wrong` is the share of
+    training labels, to the nearest image, that name one of the nine other digits instead: a network that learns these
+    by heart has memorised. The labels of validation and test are right.
     Raises ValueError or TypeError naming the argument.
     """
     from sklearn.datasets import load_digits
@@ -105,7 +107,10 @@ def digits(by="row", train=1097, validation=350, test=350, seed=0):
         left -= arguments.integer(name, size, at_least=10, at_most=left)
     order = _stratified_order(y, np.random.default_rng(arguments.integer("seed", seed, at_least=0)))
     of_test, of_validation, of_train = np.split(order[: test + validation + train], [test, test + validation])
-    return Digits(x[of_train], y[of_train], x[of_validation], y[of_validation], x[of_test], y[of_test])
+    rng, given = np.random.default_rng([seed, 1]), y[of_train].copy()
+    slips = rng.permutation(train)[: round(arguments.number("wrong", wrong, at_least=0, below=1) * train)]
+    given[slips] = (given[slips] + rng.integers(1, 10, len(slips))) % 10
+    return Digits(x[of_train], given, x[of_validation], y[of_validation], x[of_test], y[of_test])
 
 
 def _stratified_order(y, rng):

@@ -75,7 +75,7 @@ def _fetch(url, sha256, timeout):
     except (OSError, HTTPException) as error:
         raise ConnectionError(
             f"Could not fetch {url}: {error}. Are you online? Everything in the course also works with "
-            "course.text_data.manual(), which needs no network."
+            "course.sequences.manual(), which needs no network."
         ) from error
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:

@@ -223,6 +223,13 @@ class Recorded:
         ]
         return pd.DataFrame(rows)
 
+    def weights(self, trial, execution):
+        """Return the weights of an execution at its best epoch, a list of arrays; ValueError if there are none."""
+        name = next((name for name in self.outcomes if int(name) == trial), None)
+        if name is None or not self._file(name, execution).exists():
+            raise ValueError(f"trial {trial}, execution {execution} must have been trained without an error.")
+        return self._weights(name, execution)
+
     def load_model(self, trial):
         """Return the model of a trial with the weights of its best execution, as `get_best_models` asks."""
         rows = {k: outcome["row"] for k, outcome in self.outcomes[trial.trial_id].items()}

@@ -1,14 +1,14 @@
 """Backpropagation through time in NumPy, held against automatic and finite differences in float64."""
 
-from course.by_hand.backward import (
+from course.by_hand import (
     ACTIVATIONS,
-    Gradients,
     finite_differences,
     rnn_backward,
     rnn_forward,
     terms_by_distance,
     truncated_backward,
 )
+from course.by_hand.backward import Gradients
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -48,7 +48,7 @@ CURVES = pd.DataFrame(
 def alternative_text(ax):
     figure = np.ravel(ax)[0].figure
     figure.canvas.draw()  # what cannot be drawn fails here
-    return plots._ALT[figure]
+    return plots.basics._ALT[figure]
 
 
 def labelled(ax, label):

@@ -1,6 +1,7 @@
 """Real data: split first, scaled on the training part alone, nothing in two parts; raw data is the oracle."""
 
 from course import sequences
+from course.sequences import datasets
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -12,7 +13,7 @@ quick = settings(max_examples=30, deadline=None)
 
 
 def raw_sunspots():
-    data = statsmodels.sequences.sunspots.load_pandas().data
+    data = statsmodels.datasets.sunspots.load_pandas().data
     return dict(zip(data["YEAR"], data["SUNACTIVITY"], strict=True))
 
 
@@ -53,9 +54,9 @@ def test_sunspots_are_scaled_by_the_training_years_alone():
 @pytest.mark.parametrize("name", ["sunspots", "co2"])
 def test_the_training_part_does_not_change_when_the_test_years_do(name, monkeypatch):
     before = sequences.series(name, window=12)
-    years, values = sequences._SERIES[name]()
+    years, values = datasets._SERIES[name]()
     changed = np.concatenate([values[: -round(len(values) / 4)], 1e6 + values[-round(len(values) / 4) :]])
-    monkeypatch.setitem(sequences._SERIES, name, lambda: (years, changed))
+    monkeypatch.setitem(datasets._SERIES, name, lambda: (years, changed))
     after = sequences.series(name, window=12)
     np.testing.assert_array_equal(after.x_train, before.x_train)
     np.testing.assert_array_equal(after.y_train, before.y_train)
@@ -72,10 +73,10 @@ def test_co2_is_the_mean_of_each_months_weeks():
 
 
 def test_co2_bridges_the_five_months_without_measurements_by_straight_lines():
-    years, values = sequences._SERIES["co2"]()
+    years, values = datasets._SERIES["co2"]()
     assert len(years) == 12 * 43 + 10  # March 1958 to December 2001, no month left out
     assert np.isfinite(values).all()
-    weeks = statsmodels.sequences.co2.load_pandas().data["co2"].dropna()
+    weeks = statsmodels.datasets.co2.load_pandas().data["co2"].dropna()
     measured = {(day.year, day.month) for day in weeks.index}
     missing = [k for k in range(len(years)) if (1958 + (k + 2) // 12, (k + 2) % 12 + 1) not in measured]
     assert [round((years[k] % 1) * 12) + 1 for k in missing] == [6, 10, 2, 3, 4]
@@ -172,3 +173,14 @@ def test_bad_arguments_are_named(error, name, call):
 def test_the_longest_window_and_the_furthest_horizon_leave_one_test_window():
     assert len(sequences.sunspots(window=76).x_test) == 1
     assert len(sequences.sunspots(window=22, horizon=55).x_test) == 1
+
+
+def test_wrong_labels_are_as_many_as_asked_for_wrong_for_sure_and_only_in_training():
+    right, wrong = sequences.digits(train=200), sequences.digits(train=200, wrong=0.3)
+    assert np.sum(right.y_train != wrong.y_train) == 60
+    assert set(np.unique(wrong.y_train)) == set(range(10))
+    for name in ("x_train", "x_validation", "y_validation", "x_test", "y_test"):
+        assert np.array_equal(getattr(right, name), getattr(wrong, name))
+    assert np.array_equal(sequences.digits(train=200, wrong=0.3).y_train, wrong.y_train)
+    with pytest.raises(ValueError, match="wrong must be below 1"):
+        sequences.digits(wrong=1.0)

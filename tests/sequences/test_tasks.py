@@ -4,6 +4,7 @@ import re
 import time
 
 from course import sequences
+from course.sequences import grammars
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -323,9 +324,9 @@ RNG = np.random.default_rng(0)
         (ValueError, "x", lambda: sequences.words(np.zeros((2, 3, 4)))),
         (ValueError, "y", lambda: sequences.words(np.zeros((2, 3, 21)), np.zeros(3, int))),
         (ValueError, "y", lambda: sequences.words(np.zeros((2, 3, 21)), np.array([0, 4]))),
-        (ValueError, "codes", lambda: sequences.one_hot([0, 3], 3)),
-        (ValueError, "codes", lambda: sequences.one_hot([0, -1], 3)),
-        (ValueError, "codes", lambda: sequences.one_hot([0.0, 1.0], 3)),
+        (ValueError, "codes", lambda: grammars.one_hot([0, 3], 3)),
+        (ValueError, "codes", lambda: grammars.one_hot([0, -1], 3)),
+        (ValueError, "codes", lambda: grammars.one_hot([0.0, 1.0], 3)),
     ],
 )
 def test_bad_arguments_are_named(error, name, call):

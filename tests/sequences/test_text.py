@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pydoc_data.topics import topics
 import threading
 
-from course import sequences
+from course.sequences import text as texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
@@ -45,20 +45,20 @@ def no_proxy(monkeypatch):
 
 
 def fetch(folder, url, **changes):
-    return sequences.shakespeare(**{"folder": folder, "url": url, "sha256": DIGEST, "timeout": 5} | changes)
+    return texts.shakespeare(**{"folder": folder, "url": url, "sha256": DIGEST, "timeout": 5} | changes)
 
 
 @settings(max_examples=50, deadline=None)
 @given(text=st.text(max_size=60), validation=st.floats(0, 0.5), test=st.floats(0, 0.49))
 def test_a_split_text_is_the_text_in_order_in_the_shares_asked_for(text, validation, test):
-    parts = sequences.split(text, validation, test)
+    parts = texts.split(text, validation, test)
     assert "".join(parts) == text
     assert abs(len(parts.validation) - validation * len(text)) <= 1
     assert abs(len(parts.test) - test * len(text)) <= 1
 
 
 def test_the_manual_is_every_passage_of_every_topic_once_in_the_order_of_their_names():
-    text = "".join(sequences.manual())
+    text = "".join(texts.manual())
     position = -1
     kept = set()
     for name in sorted(topics):
@@ -71,7 +71,7 @@ def test_the_manual_is_every_passage_of_every_topic_once_in_the_order_of_their_n
 
 
 def test_no_long_stretch_of_the_manuals_test_part_is_in_its_training_part():
-    parts = sequences.manual()
+    parts = texts.manual()
     stretches = {parts.train[k : k + 200] for k in range(len(parts.train) - 199)}
     for held_out in (parts.validation, parts.test):
         assert not any(held_out[k : k + 200] in stretches for k in range(len(held_out) - 199))
@@ -115,7 +115,7 @@ def test_an_interrupted_transfer_is_refused_and_leaves_nothing_behind(tmp_path):
 def test_offline_says_what_to_do_and_keeps_nothing(tmp_path):
     with server() as (url, _):
         pass  # by now nobody listens at this address
-    with pytest.raises(ConnectionError, match=r"Could not fetch http.*Are you online\?.*text_data\.manual\(\)"):
+    with pytest.raises(ConnectionError, match=r"Could not fetch http.*Are you online\?.*sequences\.manual\(\)"):
         fetch(tmp_path, url)
     assert not list(tmp_path.iterdir())
 
@@ -131,7 +131,7 @@ def test_a_failed_write_leaves_the_old_copy_and_no_partial_file(tmp_path, monkey
     def full(*args):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(sequences.os, "replace", full)
+    monkeypatch.setattr(texts.os, "replace", full)
     with server() as (url, _), pytest.raises(OSError, match="No space left"):
         fetch(tmp_path, url)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"shakespeare.txt": b"old"}
@@ -140,16 +140,16 @@ def test_a_failed_write_leaves_the_old_copy_and_no_partial_file(tmp_path, monkey
 @pytest.mark.parametrize(
     ("error", "name", "call"),
     [
-        (TypeError, "text", lambda: sequences.split(b"bytes")),
-        (ValueError, "validation", lambda: sequences.split("text", validation=-0.1)),
-        (ValueError, "validation", lambda: sequences.manual(validation=1.0)),
-        (ValueError, "test", lambda: sequences.manual(validation=0.5, test=0.5)),
-        (TypeError, "test", lambda: sequences.manual(test="0.1")),
-        (ValueError, "test", lambda: sequences.shakespeare(test=1.5)),
-        (ValueError, "url", lambda: sequences.shakespeare(url="file:///etc/passwd")),
-        (ValueError, "url", lambda: sequences.shakespeare(url=None)),
-        (ValueError, "sha256", lambda: sequences.shakespeare(sha256="86c4")),
-        (ValueError, "timeout", lambda: sequences.shakespeare(timeout=0)),
+        (TypeError, "text", lambda: texts.split(b"bytes")),
+        (ValueError, "validation", lambda: texts.split("text", validation=-0.1)),
+        (ValueError, "validation", lambda: texts.manual(validation=1.0)),
+        (ValueError, "test", lambda: texts.manual(validation=0.5, test=0.5)),
+        (TypeError, "test", lambda: texts.manual(test="0.1")),
+        (ValueError, "test", lambda: texts.shakespeare(test=1.5)),
+        (ValueError, "url", lambda: texts.shakespeare(url="file:///etc/passwd")),
+        (ValueError, "url", lambda: texts.shakespeare(url=None)),
+        (ValueError, "sha256", lambda: texts.shakespeare(sha256="86c4")),
+        (ValueError, "timeout", lambda: texts.shakespeare(timeout=0)),
     ],
 )
 def test_bad_arguments_are_named(error, name, call):
