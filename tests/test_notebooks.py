@@ -215,6 +215,11 @@ def test_nothing_in_view_tells_the_outcome_of_a_prediction(name):
             assert told not in in_view, told
 
 
+@every_source
+def test_a_lesson_has_a_dial(name):
+    assert any(calls(cell, "dial") for cell in SOURCES[name].cells)
+
+
 def test_predictions_are_told_apart_in_a_file_for_all_lessons():
     questions = [
         call.args[0].value
