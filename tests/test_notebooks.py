@@ -200,6 +200,7 @@ def test_nothing_in_view_tells_the_outcome_of_a_prediction(name):
     cells, folded = SOURCES[name].cells, tagged(SOURCES[name], "outcome")
     for place in folded:
         assert cells[place].metadata["jupyter"] == {"source_hidden": True}
+        assert cells[place].source.startswith("# The outcome\n")  # JupyterLab shows the first line of what is folded
     for place, end, _, choices in guessed(SOURCES[name]):
         assert end in folded
         between = [cells[n] for n in range(place + 1, end) if n not in folded]
@@ -217,7 +218,9 @@ def test_nothing_in_view_tells_the_outcome_of_a_prediction(name):
 
 @every_source
 def test_a_lesson_has_a_dial(name):
-    assert any(calls(cell, "dial") for cell in SOURCES[name].cells)
+    dials = [cell for cell in SOURCES[name].cells if calls(cell, "dial")]
+    assert dials
+    assert all(cell.metadata["jupyter"] == {"source_hidden": True} for cell in dials)
 
 
 def test_predictions_are_told_apart_in_a_file_for_all_lessons():

@@ -58,6 +58,7 @@ signal = np.cumprod(factors, axis=1)  # the product after each step
 typical = np.median(signal, axis=0)
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 steps = np.arange(1, 101)
 curves = {"median of 200 runs": typical, "1, the mean of a factor": np.ones(100)}
 ax = plots.lines(
@@ -90,8 +91,9 @@ left.outcome(["less than a tenth", "about 1", "more than 10"][size])
 # Turn the dial with the mouse or the arrow keys. All these factors are 1 on average; what changes is how far from 1 they
 # may lie.
 
-# %%
-frames, captions, alts, reaches = [], [], [], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+# %% tags=["dial"] jupyter={"source_hidden": true}
+# A dial
+frames, captions, alts, reaches = [], [], [], [0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9]
 for reach in reaches:
     a = np.random.default_rng(0).uniform(1 - reach, 1 + reach, size=(200, 100))
     products = np.cumprod(a, axis=1)
@@ -107,7 +109,7 @@ for reach in reaches:
     )
     frames.append(ax)
 plots.dial(
-    frames, label="reach around 1", values=reaches, captions=captions, alts=alts, start=4
+    frames, label="reach around 1", values=reaches, captions=captions, alts=alts, start=3
 )
 
 # %% [markdown]

@@ -226,6 +226,7 @@ def influence(seed, scale=1.0, T=100, H=16, window=10):
 changes = np.array([influence(seed) for seed in range(10)])  # (seeds, 2, T)
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 steps = np.arange(1, 101)
 curves = {
     "RNN": changes[:, 0],
@@ -251,6 +252,7 @@ print(f"left of the change after 100 steps, RNN:  {left:.0e} of what it was at s
 print(f"left of the change after 10 steps, dense: {changes[:, 1, 10:].max():.0e}")
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 size = np.digitize(np.log10(left), [-6, -2, -0.5])
 choices = ["less than a millionth", "about a thousandth", "about a tenth", "about all of it"]
 after_100.outcome(choices[size])
@@ -267,7 +269,8 @@ after_100.outcome(choices[size])
 #
 # The factor belongs to how Keras starts $U$. Turn the dial to see five of these networks with $U$ smaller and larger.
 
-# %%
+# %% tags=["dial"] jupyter={"source_hidden": true}
+# A dial
 frames, captions, alts, scales = [], [], [], [0.85, 0.9, 1, 1.1, 1.25, 1.5, 2]
 for scale in scales:
     moved = np.array([influence(seed, scale)[0] for seed in range(5)])  # (seeds, T)

@@ -228,6 +228,7 @@ sizes = {stretch: norms(backward(*network(0, stretch))[1]) for stretch in (1, 2)
 at_40 = {stretch: d[40] / d[0] for stretch, (d, _) in sizes.items()}
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 _, axs = plt.subplots(1, 2, figsize=(9.2, 3.7))
 for ax, size in zip(axs, sizes.values(), strict=True):
     draw(ax, *size)
@@ -551,6 +552,7 @@ def sizes_of(which):
 learned_64, unlearned_64 = total_64.T
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 curves = {"3 steps back: learned": terms_64[:, 0], "30 steps back: not learned": terms_64[:, 1]}
 ax = plots.lines(
     np.arange(30),  # not 31: the term of the first step is zero, as h_0 = 0
@@ -570,6 +572,7 @@ times = np.median(unlearned_64 / learned_64)
 unlearned.outcome(unlearned.choices[np.digitize(times, [0.5, 2])])
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 last, fewer = terms_64[:, 1, 29] / unlearned_64, unlearned_64 / total_1600[:, 1]
 print(f"gradient of the learned question:   {learned_64.min():.3f} to {learned_64.max():.3f}")
 print(
@@ -598,7 +601,8 @@ print(
 # One reads that this "leaves some weights without an update" (claim C16). But what is cut is the far bars of section 2:
 # *terms*, not weights. Every weight is used at every step, the last ones included. Turn the dial to cut them:
 
-# %%
+# %% tags=["dial"] jupyter={"source_hidden": true}
+# A dial
 cut_windows, frames, captions, alts = [1, 2, 5, 10, 20, 30, 40, 49], [], [], []
 for window in cut_windows:
     _, axs = plt.subplots(1, 2, figsize=(9.2, 3.7))
@@ -695,6 +699,7 @@ bias_W, bias_U, zeros = np.moveaxis(
 )  # (seeds, windows)
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 print(f"weights without a gradient, over all windows and seeds: {zeros.sum():.0f}")
 ax = plots.lines(
     windows,

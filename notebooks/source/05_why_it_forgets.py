@@ -106,6 +106,7 @@ runs["solved"] = runs.accuracy > 0.99
 solved = experiments.success_rate(runs, by=["start", "gap"], solved="solved")
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 ax = plots.rates(solved, "gap", "start", xscale="log", xlabel="gap between word and decision")
 ax.set_xticks([5, 15, 30, 100], ["5", "15", "30", "100"], minor=False)
 ax.set_title("Near dependencies are learned, far ones are not")
@@ -252,7 +253,8 @@ plots.show(panels)
 #
 # Between these four lie others. Turn the dial:
 
-# %%
+# %% tags=["dial"] jupyter={"source_hidden": true}
+# A dial
 frames, captions, radii = [], [], [0.5, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0]
 for rho in radii:
     found = {activation: norms_at(activation, rho * Q) for activation in ("linear", "tanh")}
@@ -354,6 +356,7 @@ def power_norms(U):
 growth = {"non-normal": power_norms(non_normal), "normal": power_norms(normal)}
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 ax = plots.lines(k, growth, yscale="log", xlabel="steps k", ylabel=r"$\Vert U^k \Vert$")
 ax.set_title("The same eigenvalues: one falls at once, one explodes first")
 plots.level(ax, 1.0, "keeps the length")
@@ -452,6 +455,7 @@ w = np.array([0.5, 0.75, 1.0, 1.1, 1.25, 1.4, 1.5, 1.75, 2.0, 2.5])
 latched = np.array([[latch(value, seed) for value in w] for seed in range(5)])  # (seeds, w, 2)
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 kept, factor = latched[:, :, 0], latched[:, :, 1]
 curves = {
     "share of bits kept over 100 steps": kept,

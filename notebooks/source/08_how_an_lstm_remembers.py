@@ -96,7 +96,8 @@ plots.show(
 # only at step 6, when it is read. Reading does not change it. At step 11 there is nothing left to read. The same panel
 # step by step:
 
-# %%
+# %% tags=["dial"] jupyter={"source_hidden": true}
+# A dial
 gates = {"write i": write_at_2, "keep f": not_at_9, "read o": at_6_and_11}
 c, h = by_hand["… and read at steps 6 and 11"]
 frames, captions, steps = [], [], np.arange(1, T + 1)
@@ -280,6 +281,7 @@ moved = classroom.guess(
 )
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 x, y = two_sentences(500, np.random.default_rng(99))
 states = read_runs[1][1]
 axes = plots.gates_over_words(
@@ -292,6 +294,7 @@ at_7 = ", ".join(f"{f:.2f}" for f in states.f[0, 6])
 plots.show(plots.describe(axes, f"At the second product, step 7, the forget gates are {at_7}."))
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 by_step = {
     name: np.array([getattr(s, name).mean(axis=(0, 2)) for _, s in read_runs]) for name in "ifo"
 }  # each (seeds, T)
@@ -316,6 +319,7 @@ plots.show(
 print("forget gate at the second product, against other words:", drop.round(2))
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 moves = {  # at the second product, against the other words (but for the first)
     gate: np.mean(g[:, 6] - np.delete(g, [0, 6], axis=1).mean(axis=1))
     for gate, g in zip(("write", "forget", "read"), by_step.values(), strict=True)
@@ -358,7 +362,8 @@ assert np.isclose(left, 2.5e-14, rtol=0.02)
 # How long is that, as a time? A memory that keeps the share $f$ at each step is down to a half after
 # $\ln 2 \,/\, (-\ln f)$ steps, its *half-life*. A bias that is larger by 1 makes it up to $e$ times as long.
 
-# %%
+# %% tags=["dial"] jupyter={"source_hidden": true}
+# A dial
 frames, captions, biases, k = [], [], [-1, 0, 1, 2, 3, 4, 5, 6, 7], np.arange(1, 1001)
 for b_f in biases:
     f = sigmoid(np.array(float(b_f)))
@@ -454,12 +459,14 @@ beside_product = classroom.guess(
 )
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 at_1 = {name: np.median(runs[:, :, 0], axis=0) for name, runs in gradients.items()}
 told = "; ".join(
     f"{n}: measured {m:.0e}, predicted {p:.0e}".replace("$", "") for n, (m, p) in at_1.items()
 )
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 distance = np.arange(gap, 0, -1)
 pair = plt.subplots(1, 2, figsize=(9, 3.9))[1]
 for ax, shown in zip(pair, (list(starts)[:2], list(starts)[2:]), strict=True):
@@ -481,6 +488,7 @@ plots.show(
 )
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 at_1_table = pd.DataFrame(
     [
         (n.replace("$", ""), f"{p:.0e}", f"{m:.0e}", f"{m / p:.1e}")
@@ -541,6 +549,7 @@ for seed in range(5):
 explosion = {name: np.array(runs) for name, runs in explosion.items()}  # (seeds, T)
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 growth = {name: np.median(runs[:, 0] / runs[:, -1]) for name, runs in explosion.items()}
 ax = plots.lines(
     np.arange(gap, -1, -1),
@@ -744,6 +753,7 @@ peeps = classroom.guess(
 )
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 timing = pd.read_csv("../data/08_peepholes.csv").assign(solved=lambda runs: runs.right == 1)
 timing["task"] = "timed spikes, " + timing.units.astype(str) + " units"
 recalls = recorded[recorded.updates == 2000].assign(
