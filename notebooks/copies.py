@@ -38,17 +38,22 @@ def lessons(without=()):
     files = {
         path.name: nbformat.writes(copied(path, without)).encode() for path in (ROOT / "notebooks").glob("*.ipynb")
     }
-    return files | {f"quizzes/{path.name}": path.read_bytes() for path in (ROOT / "notebooks" / "quizzes").iterdir()}
+    quizzes = (ROOT / "notebooks" / "quizzes").glob("*.json")
+    return files | {f"quizzes/{path.name}": path.read_bytes() for path in quizzes}
 
 
 def workshop():
     """Return what a class gets, {path: content in bytes}: lessons without solutions, and what they read and link to."""
     files = {f"notebooks/{name}": content for name, content in lessons(("solution", "with-solutions")).items()}
-    parts = {path for part in ("data", "docs") for path in (ROOT / part).rglob("*")}
+    parts = {path for folder in ("data", "docs") for path in (ROOT / folder).rglob("*.*")}
     for name, content in files.items():
         links = LINK.findall(content.decode()) if name.endswith(".ipynb") else ()
         parts |= {(ROOT / "notebooks" / link).resolve() for link in links}
-    return files | {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in sorted(parts) if path.is_file()}
+    for path in sorted(parts):
+        name = path.relative_to(ROOT).as_posix()
+        if path.is_file() and "/." not in name and "__pycache__" not in name:
+            files[name] = path.read_bytes()
+    return files
 
 
 def mark(name, content):

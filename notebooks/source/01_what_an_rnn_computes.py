@@ -279,7 +279,7 @@ for scale in scales:
         steps, {"median and range of five RNNs": moved}, markers=False, yscale="log"
     )
     ax.set(xlabel="time step t", ylabel="change of the output", ylim=(1e-17, 1e2))
-    ax.set_title(f"U × {scale}: {share:.2g} of the change is left at step 100")
+    ax.set_title(f"U × {scale}: at step 100 {share:.2g} times the change at step 1")
     captions.append(
         f"U × {scale}: at step 100 the change is {share:.2g} times that at step 1 (median)."
     )
