@@ -199,7 +199,7 @@ def test_nothing_in_view_tells_the_outcome_of_a_prediction(name):
     """Between a guess and its outcome nothing is shown but folded; no choice and no title stands in view before."""
     cells, folded = SOURCES[name].cells, tagged(SOURCES[name], "outcome")
     for place in folded:
-        assert cells[place].metadata["jupyter"] == {"source_hidden": True}
+        assert cells[place].metadata.get("jupyter") == {"source_hidden": True}
         assert cells[place].source.startswith("# The outcome\n")  # JupyterLab shows the first line of what is folded
     for place, end, _, choices in guessed(SOURCES[name]):
         assert end in folded
@@ -220,7 +220,17 @@ def test_nothing_in_view_tells_the_outcome_of_a_prediction(name):
 def test_a_lesson_has_a_dial(name):
     dials = [cell for cell in SOURCES[name].cells if calls(cell, "dial")]
     assert dials
-    assert all(cell.metadata["jupyter"] == {"source_hidden": True} for cell in dials)
+    assert all(cell.metadata.get("jupyter") == {"source_hidden": True} for cell in dials)
+
+
+@every_source
+def test_no_stored_output_before_an_outcome_tells_it(name):
+    cells, hidden = READ[name].cells, tagged(READ[name], "outcome") + tagged(READ[name], "guess")
+    for _, end, _, choices in guessed(READ[name]):
+        before = " ".join(
+            printed(cell) for n, cell in enumerate(cells[:end]) if n not in hidden and "outputs" in cell
+        )
+        assert not [choice for choice in choices if len(choice.split()) > 2 and choice in before]
 
 
 def test_predictions_are_told_apart_in_a_file_for_all_lessons():
