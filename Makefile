@@ -1,12 +1,14 @@
 # Every target first sets up .venv from requirements.lock, but only when the lock has changed.
 # Options for a tool go through ARGS:  make lab ARGS="--no-browser --port=8899"
+# Another notebook is opened by:       make lab LAB_OPENS=build/workshop/notebooks/00_start_here.ipynb
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-LAB_OPTIONS := --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb --LabApp.extension_manager=readonly
+LAB_OPENS ?= work/00_start_here.ipynb
+LAB_OPTIONS := --LabApp.default_url=/lab/tree/$(LAB_OPENS) --LabApp.extension_manager=readonly
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test unit-tests notebook-tests notebooks workshop bench lint jax-tests lock clean
@@ -14,7 +16,8 @@ LAB_OPTIONS := --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb --La
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
-lab: $(VENV)/requirements.lock ## open the course in JupyterLab
+lab: $(VENV)/requirements.lock ## open your copies of the lessons, in work/, in JupyterLab
+	$(BIN)/python notebooks/copies.py lab
 	$(BIN)/jupyter lab $(LAB_OPTIONS) $(ARGS)
 
 test: unit-tests notebook-tests ## all tests: units, then every notebook through nbval
@@ -31,7 +34,7 @@ notebooks: $(VENV)/requirements.lock ## write and execute notebooks/*.ipynb from
 	$(BIN)/python notebooks/make_notebooks.py $(ARGS)
 
 workshop: $(VENV)/requirements.lock ## copies for a class: no solutions, no outputs
-	$(BIN)/python notebooks/make_notebooks.py --workshop build/workshop $(ARGS)
+	$(BIN)/python notebooks/copies.py workshop $(ARGS)
 
 bench: $(VENV)/requirements.lock ## the benchmark tables
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -3,10 +3,10 @@
     python notebooks/make_notebooks.py                 write all, execute the lessons whose code has changed
     python notebooks/make_notebooks.py --force 01      execute lesson 01 again, changed or not
     python notebooks/make_notebooks.py --check         exit status 1 if a notebook is not in step with its source
-    python notebooks/make_notebooks.py --workshop DIR  copies for a class: no solutions, no outputs
 
 A notebook is a function of its source and of what its cells print: cell ids come from the cells' text, and no times
 or versions are stored beside them. A lesson that raises, writes to stderr or passes on a library's chatter is refused.
+The copies that people work in are written by copies.py.
 """
 
 import argparse
@@ -15,13 +15,11 @@ from collections import Counter
 import hashlib
 from pathlib import Path
 import re
-import shutil
 import sys
 import time
 
 import jupytext
 from nbclient import NotebookClient
-from nbconvert.preprocessors import ClearOutputPreprocessor, TagRemovePreprocessor
 import nbformat
 
 FOLDER = Path(__file__).resolve().parent
@@ -110,22 +108,6 @@ def pictures(notebook):
     return [base64.b64decode(picture) for picture in found]
 
 
-def workshop(folder):
-    """Write the lessons without solutions and outputs, and what they read, into `folder`/notebooks."""
-    target = Path(folder) / "notebooks"
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    for source in sources():
-        notebook = nbformat.read(notebook_of(source), as_version=4)
-        for preprocessor in (TagRemovePreprocessor(remove_cell_tags={"solution"}), ClearOutputPreprocessor()):
-            notebook, _ = preprocessor.preprocess(notebook, {})
-        nbformat.write(notebook, target / f"{source.stem}.ipynb")
-    shutil.copytree(FOLDER / "quizzes", target / "quizzes")
-    for part in ("data", "docs"):  # which lessons read, and link to
-        shutil.copytree(FOLDER.parent / part, target.parent / part, dirs_exist_ok=True)
-    return target
-
-
 def _code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
@@ -146,11 +128,7 @@ def main():
     parser.add_argument("names", nargs="*", help="lessons to look at, such as 01; all by default")
     parser.add_argument("--force", action="store_true", help="execute even what has not changed")
     parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if out of step")
-    parser.add_argument("--workshop", metavar="DIR", help="write copies without solutions and outputs to DIR")
     options = parser.parse_args()
-    if options.workshop:
-        print(f"Workshop copies are in {workshop(options.workshop)}.")
-        return
     if options.check:
         behind = [
             source.name

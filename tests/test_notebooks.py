@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 READ = {path.stem: nbformat.read(path, as_version=4) for path in NOTEBOOKS}
 every_lesson = pytest.mark.parametrize("name", READ)
+SOURCES = {source.stem: make_notebooks.from_source(source) for source in make_notebooks.sources()}
+ASKING = [name for name in SOURCES if name != "12_tuning"]  # its predictions have no cells yet
+every_source = pytest.mark.parametrize("name", ASKING)
 
 
 def tagged(notebook, tag):
@@ -151,27 +154,97 @@ def test_links_lead_somewhere(name):
         assert target.startswith("https://") or (ROOT / "notebooks" / target).exists(), target
 
 
-@pytest.fixture(scope="module")
-def copies(tmp_path_factory):
-    folder = make_notebooks.workshop(tmp_path_factory.mktemp("workshop"))
-    return {path.stem: nbformat.read(path, as_version=4) for path in folder.glob("*.ipynb")}
+def calls(cell, name):
+    """The calls of a function or method `name` in a code cell."""
+    nodes = ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else ()
+    return [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == name]
 
 
-@every_lesson
-def test_workshop_copies_hold_no_solution_and_no_output(copies, name):
-    solutions = [READ[name].cells[place].source for place in tagged(READ[name], "solution")]
-    copy = copies[name]
-    assert not tagged(copy, "solution")
-    assert not any(cell.get("outputs") for cell in copy.cells)
-    text = "\n".join(cell.source for cell in copy.cells)
-    for solution in solutions:
-        for line in solution.splitlines():
-            novel = len(line.strip()) > 20 and line not in "\n".join(
-                cell.source
-                for place, cell in enumerate(READ[name].cells)
-                if place not in tagged(READ[name], "solution")
+def titles(cell):
+    """The texts that a code cell writes over its figures."""
+    found = [argument for call in calls(cell, "set_title") for argument in call.args]
+    nodes = list(ast.walk(ast.parse(cell.source)))
+    found += [node.value for node in nodes if isinstance(node, ast.keyword) and node.arg == "title"]
+    return {node.value for node in found if isinstance(node, ast.Constant)}
+
+
+def guessed(notebook):
+    """For each prediction: the places of its cell and of the cell with its outcome, its name and its choices."""
+    for place, cell in enumerate(notebook.cells):
+        for node in ast.parse(cell.source).body if "guess" in cell.metadata.get("tags", []) else ():
+            said = [call.func.value.id for later in notebook.cells for call in calls(later, "outcome")]
+            (name,) = (target.id for target in node.targets)
+            assert said.count(name) == 1, f"{name} has {said.count(name)} outcomes"
+            (end,) = (
+                n for n, c in enumerate(notebook.cells) if name in [o.func.value.id for o in calls(c, "outcome")]
             )
-            assert not novel or line not in text
+            options = node.value.args[1] if len(node.value.args) > 1 else ast.List([])
+            yield place, end, name, [o.value for o in getattr(options, "elts", []) if isinstance(o, ast.Constant)]
+
+
+@every_source
+def test_every_prediction_has_a_cell_for_it(name):
+    cells = SOURCES[name].cells
+    asked = [place for place, cell in enumerate(cells) if "Predict, then run" in cell.source]
+    assert [place + 1 for place in asked] == tagged(SOURCES[name], "guess")
+    for place in tagged(SOURCES[name], "guess"):
+        for call in calls(cells[place], "guess"):
+            (answer,) = (keyword.value for keyword in call.keywords if keyword.arg == "answer")
+            assert answer.value is ...
+    assert any("classroom.tally()" in cell.source for cell in cells)
+
+
+@every_source
+def test_nothing_in_view_tells_the_outcome_of_a_prediction(name):
+    """Between a guess and its outcome nothing is shown but folded; no choice and no title stands in view before."""
+    cells, folded = SOURCES[name].cells, tagged(SOURCES[name], "outcome")
+    for place in folded:
+        assert cells[place].metadata.get("jupyter") == {"source_hidden": True}
+        assert cells[place].source.startswith("# The outcome\n")  # JupyterLab shows the first line of what is folded
+    for place, end, _, choices in guessed(SOURCES[name]):
+        assert end in folded
+        between = [cells[n] for n in range(place + 1, end) if n not in folded]
+        assert not any(calls(cell, shows) for cell in between for shows in ("print", "show", "set_title", "display"))
+        assert "What to notice" not in "".join(cell.source for cell in between)
+        drawn = set().union(*(titles(cells[n]) for n in folded if place < n <= end))
+        in_view = " ".join(
+            cell.source
+            for n, cell in enumerate(cells[:end])
+            if n not in folded and n not in tagged(SOURCES[name], "guess")
+        )
+        for told in drawn | {choice for choice in choices if len(choice.split()) > 2}:
+            assert told not in in_view, told
+
+
+@every_source
+def test_a_lesson_has_a_dial(name):
+    dials = [cell for cell in SOURCES[name].cells if calls(cell, "dial")]
+    assert dials
+    assert all(cell.metadata.get("jupyter") == {"source_hidden": True} for cell in dials)
+
+
+@every_source
+def test_no_stored_output_before_an_outcome_tells_it(name):
+    cells, hidden = READ[name].cells, tagged(READ[name], "outcome") + tagged(READ[name], "guess")
+    for _, end, _, choices in guessed(READ[name]):
+        before = " ".join(
+            printed(cell) for n, cell in enumerate(cells[:end]) if n not in hidden and "outputs" in cell
+        )
+        assert not [choice for choice in choices if len(choice.split()) > 2 and choice in before]
+
+
+def test_predictions_are_told_apart_in_a_file_for_all_lessons():
+    questions = [
+        call.args[0].value
+        for notebook in SOURCES.values()
+        for cell in notebook.cells
+        for call in calls(cell, "guess")
+    ]
+    assert len(set(questions)) == len(questions)
+    for name, notebook in SOURCES.items():
+        assert all(
+            call.args[0].value.startswith(name[:2]) for cell in notebook.cells for call in calls(cell, "guess")
+        )
 
 
 @every_lesson

@@ -1,4 +1,4 @@
-"""What a lesson needs beside its subject: exercises with checks, quizzes.
+"""What a lesson needs beside its subject: predictions, exercises with checks, quizzes.
 
 Importing this room makes the process a lesson's: TensorFlow starts silently and without oneDNN, so that results
 depend less on the machine (only if it is not imported yet, and what you have set yourself stays), and figures get
@@ -10,9 +10,10 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
+from course.classroom.predictions import guess, tally
 from course.classroom.quizzes import quiz
 from course.plots.basics import use_style
 
 use_style()
 
-__all__ = ["quiz"]
+__all__ = ["guess", "quiz", "tally"]

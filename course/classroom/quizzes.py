@@ -41,14 +41,15 @@ def load(path):
 
 
 def quiz(path):
-    """Show the quiz at `path` in the notebook. Raises ValueError as `load` does."""
+    """Show the quiz at `path` in the notebook, answers in a new order each time. Raises ValueError as `load` does."""
     from jupyterquiz import display_quiz
 
     questions = load(path)
-    # jupyterquiz names its HTML element at random; the same name each time keeps the stored notebook the same.
+    # jupyterquiz names its HTML element at random; the same name each time keeps the stored notebook the same. The
+    # answers are shuffled by the page, when it shows them.
     state = random.getstate()
     try:
         random.seed(Path(path).stem)
-        display_quiz(questions, max_width=900, shuffle_answers=False)
+        display_quiz(questions, max_width=900, shuffle_answers=True)
     finally:
         random.setstate(state)

@@ -2,6 +2,7 @@
 
 from course.plots.basics import axes, describe, level, lines, rates, show
 from course.plots.diagrams import BLUE, GREEN, ORANGE, arrow, box, canvas, unrolled
+from course.plots.dials import dial
 from course.plots.gates import gates_over_words, lstm_cell
 from course.plots.gradients import gradient_heatmap, jacobian_spectrum, norm_by_distance, weight_norms
 from course.plots.searches import best_so_far, learning_curves, parallel, scores
@@ -16,6 +17,7 @@ __all__ = [
     "box",
     "canvas",
     "describe",
+    "dial",
     "gates_over_words",
     "gradient_heatmap",
     "jacobian_spectrum",

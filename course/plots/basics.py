@@ -1,6 +1,7 @@
 """Axes, lines, levels and rates, and how a figure gets into the notebook with its alternative text."""
 
 import importlib.resources
+import textwrap
 from weakref import WeakKeyDictionary
 
 import matplotlib.pyplot as plt
@@ -22,6 +23,11 @@ def describe(ax, alt):
     figure = np.ravel(ax)[0].figure
     _ALT[figure] = f"{_ALT[figure]} {alt}" if figure in _ALT else alt
     return ax
+
+
+def described(ax):
+    """Return the alternative text of the figure of `ax`, None if nothing described it."""
+    return _ALT.get(np.ravel(ax)[0].figure)
 
 
 def show(ax, alt=None):
@@ -70,16 +76,32 @@ def lines(x, curves, ax=None, markers=True, **labels):
 
 
 def level(ax, value, text, axis="y"):
-    """Draw a chance level, a floor or a prediction into `ax`: a grey line at `value` with `text` beside it."""
+    """Draw a chance level, a floor or a prediction into `ax`: a grey line at `value`, `text` outside the axes at its end.
+
+    The text of a level on the x axis stands above the axes, and moves the title up: set the title first.
+    """
+    look = {"color": "0.35", "linewidth": 1, "linestyle": (0, (2, 2)), "zorder": 1}
     if axis == "y":
-        ax.axhline(value, color="0.35", linewidth=1, linestyle=(0, (2, 2)), zorder=1)
-        place = {"xy": (1, value), "xycoords": ax.get_yaxis_transform(), "ha": "right", "va": "bottom"}
+        ax.axhline(value, **look)
+        place = {
+            "xy": (1, value),
+            "xycoords": ax.get_yaxis_transform(),
+            "xytext": (4, 0),
+            "ha": "left",
+            "va": "center",
+        }
+        text = textwrap.fill(text, 14)
     else:
-        ax.axvline(value, color="0.35", linewidth=1, linestyle=(0, (2, 2)), zorder=1)
-        place = {"xy": (value, 1), "xycoords": ax.get_xaxis_transform(), "ha": "left", "va": "top"}
-    ax.annotate(
-        text, xytext=(2, 2) if axis == "y" else (3, -2), textcoords="offset points", color="0.3", size=9, **place
-    )
+        ax.axvline(value, **look)
+        place = {
+            "xy": (value, 1),
+            "xycoords": ax.get_xaxis_transform(),
+            "xytext": (0, 2),
+            "ha": "center",
+            "va": "bottom",
+        }
+        ax.set_title(ax.get_title(plt.rcParams["axes.titlelocation"]), pad=18)
+    ax.annotate(text, textcoords="offset points", color="0.3", size=9, annotation_clip=False, **place)
     return ax
 
 

@@ -31,8 +31,10 @@ failures = doctor.main()
 # ## 2 · A surprise, as in every lesson
 #
 # Every idea in this course goes the same way: a sentence, an equation, a few lines of code with the same letters, one
-# number or figure, and what to notice. Before a surprise you are asked to predict. Here is the first one, and it is
-# the seed of the whole subject.
+# number or figure, and what to notice. Before a surprise you are asked to predict: write your guess in place of the
+# dots and run the cell. The folded cell below it draws the outcome and shows your guess beside it; open it to read its
+# code. Nobody has to guess, but a prediction that is written down teaches more than one that is not. Here is the first
+# surprise, and it is the seed of the whole subject.
 #
 # A signal that travels back through $T$ steps of a recurrent network is multiplied by a factor at every step:
 #
@@ -40,42 +42,86 @@ failures = doctor.main()
 #
 # Take factors drawn at random between 0.5 and 1.5. On average they are exactly 1.
 #
-# **Predict, then run.** What is left of the signal after 100 steps: about 1, much more, or much less?
+# **Predict, then run.** We draw 200 such signals. What is left of the typical one, their median, after 100 steps?
+
+# %% tags=["guess"]
+left = classroom.guess(
+    "00: the typical product of 100 factors",
+    ["about 1", "more than 10", "less than a tenth"],
+    answer=...,
+)
 
 # %%
 rng = np.random.default_rng(0)
 factors = rng.uniform(0.5, 1.5, size=(200, 100))  # (runs, T)
-signal = np.cumprod(factors, axis=1)
+signal = np.cumprod(factors, axis=1)  # the product after each step
+typical = np.median(signal, axis=0)
 
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 steps = np.arange(1, 101)
-curves = {
-    "median of 200 runs": np.median(signal, axis=0),
-    "mean factor to the power t": np.mean(factors) ** steps,
-}
+curves = {"median of 200 runs": typical, "1, the mean of a factor": np.ones(100)}
 ax = plots.lines(
     steps, curves, yscale="log", xlabel="number of factors", ylabel="their product"
 )
-ax.plot(steps, signal[:25].T, color="0.8", linewidth=0.7, linestyle="-", zorder=0)
-ax.set_title("Factors that are 1 on average: their product vanishes")
-typical = np.median(signal[:, -1])
+runs = ax.plot(steps, signal[:25].T, color="0.8", linewidth=0.7, linestyle="-", zorder=0)
+runs[0].set_label("25 of the runs")
+ax.legend(loc="lower left")
+ax.set_title("Factors that are 1 on average: the typical product vanishes")
 plots.show(
     ax,
     alt="Product of random factors against their number, log scale; grey lines are single runs. The median falls along "
-    f"a straight line to {typical:.1g} after 100 factors, while the mean factor to the same power stays near 1.",
+    f"a nearly straight line to {typical[-1]:.1g} after 100 factors; some single runs end far above it.",
 )
-print(f"mean factor {factors.mean():.2f}, typical product after 100 factors {typical:.1g}")
+print(f"mean factor {factors.mean():.2f}, typical product of 100 factors {typical[-1]:.1g}")
+size = np.digitize(typical[-1], [0.1, 10])
+left.outcome(["less than a tenth", "about 1", "more than 10"][size])
 
 # %% [markdown]
-# **What to notice.** A product lives on a log scale: what counts is the mean of $\ln a$, not of $a$, and here
-# $\overline{\ln a} < 0$. So the product shrinks by the same share at every step, in a straight line on a log axis.
-# Gradients in an RNN are such products. That is why almost every figure of this course has a log axis.
+# **What to notice.** Take a fall by a half and a rise by a half: $0.5 \cdot 1.5 = 0.75$. The fall is not made good. For
+# a hundred factors, the logarithm turns the product into a sum:
+#
+# $$\ln p_T = \ln a_1 + \ln a_2 + \dots + \ln a_T$$
+#
+# What counts is the mean of $\ln a$, not of $a$, and here it is below 0. So the typical product shrinks by about the same
+# share at every step, in a straight line on a log axis. (The *mean* of all products stays 1: a few runs that grow make
+# up for the many that vanish.) The gradient that trains an RNN is such a product, of matrices instead of numbers. That
+# is why almost every figure of this course has a log axis.
+#
+# Turn the dial with the mouse or the arrow keys. All these factors are 1 on average; what changes is how far from 1 they
+# may lie.
+
+# %% tags=["dial"] jupyter={"source_hidden": true}
+# A dial
+frames, captions, alts, reaches = [], [], [], [0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9]
+for reach in reaches:
+    a = np.random.default_rng(0).uniform(1 - reach, 1 + reach, size=(200, 100))
+    products = np.cumprod(a, axis=1)
+    middle = np.median(products, axis=0)
+    ax = plots.lines(steps, {"median of 200 runs": middle}, markers=False, yscale="log")
+    ax.set(xlabel="number of factors", ylabel="their product", ylim=(1e-10, 1e4))
+    ax.plot(steps, products[:25].T, color="0.8", linewidth=0.7, linestyle="-", zorder=0)
+    ax.set_title(f"Factors between {1 - reach:.1f} and {1 + reach:.1f}")
+    told = f"the typical product of 100 is {middle[-1]:.2g}, the mean of ln a {np.log(a).mean():.3f}"
+    captions.append(f"Factors between {1 - reach:.1f} and {1 + reach:.1f}: {told}.")
+    alts.append(
+        f"Product against the number of factors, log scale, single runs in grey; {told}."
+    )
+    frames.append(ax)
+plots.dial(
+    frames, label="reach around 1", values=reaches, captions=captions, alts=alts, start=3
+)
 
 # %% [markdown]
 # ## 3 · Exercises
 #
-# An exercise is three cells: one for your answer, where `...` stands, one that **checks** it and says what is wrong,
-# and a folded one with a **solution**. Try wrong answers too; the checks know the usual mistakes.
-#
+# An exercise is a cell for your answer, where `...` stands, and one that **checks** it and says what is wrong. Try wrong
+# answers too; the checks know the usual mistakes.
+
+# %% [markdown] tags=["with-solutions"]
+# Below the check, a folded cell holds a **solution**.
+
+# %% [markdown]
 # ### Exercise 1 · When is it gone?
 # A signal shrinks by the factor 0.9 at every step. After how many whole steps is less than a millionth ($10^{-6}$) of
 # it left? Logarithms help, or a loop.
@@ -181,10 +227,11 @@ assert all(verdicts.values())
 
 # %% [markdown]
 # ## Quiz
-# Every choice is answered with a reason, right or wrong.
+# Every choice is answered with a reason, right or wrong. Below it, how your predictions did.
 
 # %%
 classroom.quiz("quizzes/00_start_here.json")
+classroom.tally()
 
 # %% [markdown]
 # ## The course
@@ -235,9 +282,9 @@ classroom.quiz("quizzes/00_start_here.json")
 # %% [markdown]
 # ## Three things to take away
 #
-# 1. A product of many factors vanishes or explodes; to stay, its factors have to be 1 in the geometric mean.
+# 1. A typical product of many factors vanishes or explodes, unless their geometric mean is 1.
 # 2. A result is a rate over seeds with an interval, not one lucky run.
-# 3. A check tells you what to look at; a solution is one click away; nothing can break.
+# 3. A check tells you what to look at; nothing can break.
 #
 # **Next:** [01 · What does an RNN compute, and how does it remember?](01_what_an_rnn_computes.ipynb)
 #

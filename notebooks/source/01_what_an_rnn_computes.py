@@ -188,12 +188,19 @@ check.number_of_weights(number_of_weights)
 #
 # Beside it a feedforward network that sees a window of the last 10 inputs.
 #
-# **Predict, then run.** After 100 steps, how large is what is left of the change: about the same, a tenth, a
-# thousandth, or less? And in the feedforward network?
+# **Predict, then run.** After 100 steps, how large is what is left of the RNN's change, beside what it was at step 1?
+# (Median of ten random networks, as Keras starts them, not trained.)
+
+# %% tags=["guess"]
+after_100 = classroom.guess(
+    "01: what is left of a change of x_1 after 100 steps",
+    ["about all of it", "about a tenth", "about a thousandth", "less than a millionth"],
+    answer=...,
+)
 
 
 # %%
-def influence(seed, T=100, H=16, window=10):
+def influence(seed, scale=1.0, T=100, H=16, window=10):
     """Move x_1 by 1: by how much do y_1 ... y_T move in an RNN, and in a dense net on a window?"""
     rng = np.random.default_rng(seed)
     keras.utils.set_random_seed(seed)
@@ -202,9 +209,8 @@ def influence(seed, T=100, H=16, window=10):
     moved[0, 0] += 1
     layer, V = keras.layers.RNN(RNNCell(H)), rng.normal(size=(H, 1)) / np.sqrt(H)
     layer.build((None, T, 1))
-    weights = [
-        w.astype("float64") for w in layer.get_weights()
-    ]  # so that tiny changes are not lost in rounding
+    weights = [w.astype("float64") for w in layer.get_weights()]
+    weights[1] *= scale  # U
     W1 = rng.normal(size=(window, H)) / np.sqrt(window)
 
     def dense(x):
@@ -219,7 +225,8 @@ def influence(seed, T=100, H=16, window=10):
 
 changes = np.array([influence(seed) for seed in range(10)])  # (seeds, 2, T)
 
-# %%
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 steps = np.arange(1, 101)
 curves = {
     "RNN": changes[:, 0],
@@ -234,7 +241,7 @@ ax = plots.lines(
 )
 ax.set_title("An RNN never quite forgets $x_1$, but almost")
 plots.level(ax, 10.5, "$x_1$ has left the window", axis="x")
-left = np.median(np.median(changes[:, 0, -10:], axis=1) / changes[:, 0, 0])
+left = np.median(changes[:, 0, -1] / changes[:, 0, 0])
 plots.show(
     ax,
     alt="Change of the output against time, log scale, median and range over ten random networks. The RNN's falls in "
@@ -244,14 +251,44 @@ plots.show(
 print(f"left of the change after 100 steps, RNN:  {left:.0e} of what it was at step 1")
 print(f"left of the change after 10 steps, dense: {changes[:, 1, 10:].max():.0e}")
 
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+size = np.digitize(np.log10(left), [-6, -2, -0.5])
+choices = ["less than a millionth", "about a thousandth", "about a tenth", "about all of it"]
+after_100.outcome(choices[size])
+
 # %% [markdown]
-# **What to notice.** The straight line on a log axis means that the influence shrinks by about the same *factor* at
+# **What to notice.** The line is the median of ten networks, the band reaches from the least to the largest. The
+# straight line on a log axis means that the influence shrinks by about the same *factor* at
 # every step. The claim holds in principle: nothing ever cuts $x_1$ off, as the window does in the dense net. In
 # practice the influence fades over orders of magnitude: single precision, in which networks are trained, keeps about
 # seven digits, and after a hundred steps $x_1$ is beyond the last of them. (These networks are not trained. Training can
 # strengthen the influence, if its gradient reaches that far.) [Lesson 05](05_why_it_forgets.ipynb) finds out where the factor comes from.
 #
 # The dense net has the opposite profile: full attention inside the window, nothing at all beyond.
+#
+# The factor belongs to how Keras starts $U$. Turn the dial to see five of these networks with $U$ smaller and larger.
+
+# %% tags=["dial"] jupyter={"source_hidden": true}
+# A dial
+frames, captions, alts, scales = [], [], [], [0.85, 0.9, 1, 1.1, 1.25, 1.5, 2]
+for scale in scales:
+    moved = np.array([influence(seed, scale)[0] for seed in range(5)])  # (seeds, T)
+    share = np.median(moved[:, -1] / moved[:, 0])
+    ax = plots.lines(
+        steps, {"median and range of five RNNs": moved}, markers=False, yscale="log"
+    )
+    ax.set(xlabel="time step t", ylabel="change of the output", ylim=(1e-17, 1e2))
+    ax.set_title(f"U × {scale}: at step 100 {share:.2g} times the change at step 1")
+    captions.append(
+        f"U × {scale}: at step 100 the change is {share:.2g} times that at step 1 (median)."
+    )
+    alts.append(
+        f"Change of the output against time, log scale, median and range. With U × {scale} "
+        f"the median goes from {np.median(moved[:, 0]):.2g} to {np.median(moved[:, -1]):.0e}."
+    )
+    frames.append(ax)
+plots.dial(frames, label="scale of U", values=scales, captions=captions, alts=alts, start=2)
 
 # %% [markdown]
 # ## 5 · A first training: sunspots
@@ -341,7 +378,7 @@ plots.show(
 )
 
 # %% [markdown]
-# **Where does it win?** One number hides it, so look at the years of few and of many sunspots apart.
+# The line is the median of the five networks, the band their range. **Where do they win?** One number hides it, so look at the years of few and of many sunspots apart.
 
 # %%
 groups = {"all years": slice(None), "up to 100": ~high, "above 100": high}
@@ -369,7 +406,7 @@ verdicts = {
     "C06 but by less than a thousandth of its first effect": bool(
         (changes[:, 0, -10:].max(axis=1) < 1e-3 * changes[:, 0, 0]).all()
     ),
-    "C06 half of them by less than a hundred-thousandth": bool(left < 1e-5),
+    "C06 half of them by less than a millionth": bool(left < 1e-6),
     "C01 in the dense net x_1 is gone once it leaves the window": bool(
         (changes[:, 1, 10:] == 0).all()
     ),
@@ -390,13 +427,14 @@ assert all(verdicts.values())
 
 # %%
 classroom.quiz("quizzes/01_what_an_rnn_computes.json")
+classroom.tally()
 
 # %% [markdown]
 # ## Three things to take away
 #
 # 1. An RNN is one equation, $h_t = \tanh(x_t W + h_{t-1} U + b)$, applied again and again with the same weights.
-# 2. The state is its only memory. Nothing is ever cut off, but in an untrained network an input's influence shrinks by
-#    about the same factor at each step.
+# 2. The state is its only memory. Nothing is ever cut off, but in a network as Keras starts it an input's influence
+#    shrinks by about the same factor at each step.
 # 3. A forecast means something only beside a baseline: here the RNN beats persistence everywhere, and a straight line
 #    only up to 100 sunspots.
 #

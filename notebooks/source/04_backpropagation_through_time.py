@@ -180,7 +180,20 @@ def backward(x, W, U, b, h, dh):
 # Now a network of 32 units over 50 steps, with a random direction $dL/dh_T$ for a loss. $U$ is orthogonal, as Keras
 # starts it: it neither stretches nor shrinks. Beside it, the same $U$ times 2.
 #
-# **Predict, then run.** How large is the term from 40 steps back beside the nearest one? And the sum of all terms?
+# **Predict, then run.** With the orthogonal $U$: how large is the term from 40 steps back beside the nearest one? And
+# the sum of all terms, which is the gradient, beside the nearest one?
+
+# %% tags=["guess"]
+far_term = classroom.guess(
+    "04: U orthogonal, the term from 40 steps back beside the nearest one",
+    ["about as large", "about a tenth of it", "less than a thousandth of it"],
+    answer=...,
+)
+whole_sum = classroom.guess(
+    "04: U orthogonal, the sum of all terms beside the nearest one",
+    ["less than a tenth of it", "once or twice as large", "more than ten times as large"],
+    answer=...,
+)
 
 
 # %%
@@ -214,7 +227,8 @@ def draw(ax, by_distance, total):
 sizes = {stretch: norms(backward(*network(0, stretch))[1]) for stretch in (1, 2)}
 at_40 = {stretch: d[40] / d[0] for stretch, (d, _) in sizes.items()}
 
-# %%
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 _, axs = plt.subplots(1, 2, figsize=(9.2, 3.7))
 for ax, size in zip(axs, sizes.values(), strict=True):
     draw(ax, *size)
@@ -229,10 +243,13 @@ plots.show(
     f"lies just above the nearest bar. Right, U twice as large: they grow, at distance 40 to {at_40[2]:.0f} times "
     f"the nearest, and the sum is {sizes[2][1]:.0f}.",
 )
+share = sizes[1][1] / sizes[1][0][0]
+far_term.outcome(far_term.choices[np.digitize(at_40[1], [0.5, 1e-3])])
+whole_sum.outcome(whole_sum.choices[np.digitize(share, [0.1, 10])])
 
 # %% [markdown]
 # **What to notice.** Left, the far terms vanish, although an orthogonal $U$ shrinks nothing: the factors
-# $\varphi'(a_t) < 1$ do. But the *sum* is as large as its near terms. A vanishing gradient is not a small gradient: it is
+# $\varphi'(a_t) < 1$ do. But the *sum* is between one and two times as large as the nearest term. A vanishing gradient is not a small gradient: it is
 # one that no longer knows of the far past. Right, the far terms decide everything. (The bar at distance 49 is missing:
 # the first step starts from $h_0 = 0$, so its term is zero.)
 #
@@ -459,11 +476,6 @@ def terms_of_both(model, x, y):
     return [rnn_backward(x, W, U, b, h, dz[:, [j]] @ V[:, [j]].T).terms for j in (0, 1)]
 
 
-# %% [markdown]
-# **Predict, then run.** After training, which gradient is larger: that of the question which has been learned, or that
-# of the one which has not?
-
-
 # %%
 def train(seed):
     """Accuracy (epochs, 2) on sequences drawn afresh, and the terms of a batch of 64 and of 1,600 at the end."""
@@ -513,8 +525,19 @@ for question, name in enumerate(("3 steps back", "30 steps back")):
     )
 
 # %% [markdown]
-# The interval says that another start may well find the far sign; lesson 05 counts over many starts and distances.
-# What does the gradient look like at the end of a run that has not found it, question by question?
+# The line is the median of five runs, the band their range. The interval says that another start may well find the far
+# sign; lesson 05 counts over many starts and distances. What does the gradient look like at the end of a run that has
+# not found it, question by question?
+#
+# **Predict, then run.** At the end, how large is the gradient of the question that has *not* been learned, beside that of
+# the one that has?
+
+# %% tags=["guess"]
+unlearned = classroom.guess(
+    "04: gradient of the question not learned, beside that of the one learned",
+    ["less than half of it", "about as large", "more than twice as large"],
+    answer=...,
+)
 
 
 # %%
@@ -528,7 +551,8 @@ def sizes_of(which):
 (terms_64, total_64), (_, total_1600) = sizes_of(1), sizes_of(2)
 learned_64, unlearned_64 = total_64.T
 
-# %%
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 curves = {"3 steps back: learned": terms_64[:, 0], "30 steps back: not learned": terms_64[:, 1]}
 ax = plots.lines(
     np.arange(30),  # not 31: the term of the first step is zero, as h_0 = 0
@@ -544,8 +568,11 @@ plots.show(
     f"curves fall by orders of magnitude over 29 steps. The one of the question that was not learned lies above: its "
     f"sum is {np.median(unlearned_64):.2f}, against {np.median(learned_64):.3f} for the learned one.",
 )
+times = np.median(unlearned_64 / learned_64)
+unlearned.outcome(unlearned.choices[np.digitize(times, [0.5, 2])])
 
-# %%
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 last, fewer = terms_64[:, 1, 29] / unlearned_64, unlearned_64 / total_1600[:, 1]
 print(f"gradient of the learned question:   {learned_64.min():.3f} to {learned_64.max():.3f}")
 print(
@@ -557,7 +584,7 @@ print(
 )
 
 # %% [markdown]
-# **What to notice.** The updates are anything but insignificant: the question that is *not* learned sends back the larger
+# **What to notice.** (Median and range over the runs that missed it.) The updates are anything but insignificant: the question that is *not* learned sends back the larger
 # gradient. (No wonder: the other has hardly any error left.) It consists of near terms, which meet signs that have nothing to do with the answer. So a good part of it is
 # noise, and shrinks when more sequences are averaged. The term that meets the first sign directly, from 29 steps back, is still
 # there, more than a thousand times smaller. The claim C02 is half right: the far *terms* vanish; the gradient does not.
@@ -572,8 +599,33 @@ print(
 # \frac{\partial^+ h_k}{\partial U}$$
 #
 # One reads that this "leaves some weights without an update" (claim C16). But what is cut is the far bars of section 2:
-# *terms*, not weights. Every weight is used at every step, the last ones included.
-#
+# *terms*, not weights. Every weight is used at every step, the last ones included. Turn the dial to cut them:
+
+# %% tags=["dial"] jupyter={"source_hidden": true}
+# A dial
+cut_windows, frames, captions, alts = [1, 2, 5, 10, 20, 30, 40, 49], [], [], []
+for window in cut_windows:
+    _, axs = plt.subplots(1, 2, figsize=(9.2, 3.7))
+    told = []
+    for ax, (stretch, name) in zip(axs, {1: "U orthogonal", 2: "U × 2"}.items(), strict=True):
+        terms = backward(*network(0, stretch))[1][::-1]  # by distance
+        by_distance, d = np.linalg.norm(terms, axis=(1, 2)), np.arange(len(terms))
+        lost = np.linalg.norm(terms[window:].sum(axis=0)) / np.linalg.norm(terms.sum(axis=0))
+        ax.bar(d[:window], by_distance[:window], color="C0", label="reached")
+        ax.bar(d[window:], by_distance[window:], color="0.85", hatch="///", label="cut")
+        plots.axes(ax, yscale="log", xlabel="distance T − k", ylabel="norm of the term")
+        ax.set_title(f"{name}: {lost:.1%} of the gradient is cut")
+        told.append(f"{name}: {lost:.1%} of the gradient is cut")
+    axs[0].legend()
+    captions.append(f"Window of {window}. {told[0]}; {told[1]}.")
+    alts.append(
+        f"The bars of section 2, grey beyond a window of {window}. {told[0]}; {told[1]}."
+    )
+    frames.append(axs)
+label = "window, in steps"
+plots.dial(frames, label=label, values=cut_windows, captions=captions, alts=alts, start=3)
+
+# %% [markdown]
 # What is left is a gradient with a *bias*: an error that does not go away when more sequences are averaged. To see it,
 # take a task whose distance we know: at every step, repeat the input of 8 steps ago.
 
@@ -617,7 +669,13 @@ def gradients(weights, x, y, window):
 
 
 # %% [markdown]
-# **Predict, then run.** The input that is asked for lies 8 steps back. At which window does the bias fall?
+# **Predict, then run.** The input that is asked for lies 8 steps back. From which window on is the gradient of $W$ nearly
+# right, less than a fifth off?
+
+# %% tags=["guess"]
+nearly_right = classroom.guess(
+    "04: the window from which the gradient of W is nearly right", unit="steps", answer=...
+)
 
 # %%
 windows = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16]
@@ -639,9 +697,10 @@ def biases(seed):
 bias_W, bias_U, zeros = np.moveaxis(
     [biases(seed) for seed in range(5)], 2, 0
 )  # (seeds, windows)
-print(f"weights without a gradient, over all windows and seeds: {zeros.sum():.0f}")
 
-# %%
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+print(f"weights without a gradient, over all windows and seeds: {zeros.sum():.0f}")
 ax = plots.lines(
     windows,
     {"gradient of W": bias_W, "gradient of U": bias_U},
@@ -658,9 +717,10 @@ plots.show(
     f"scale, median and range over five starts. For W it is {at[8][0]:.2f} at a window of 8 and {at[9][0]:.3f} at 9. For "
     f"U it is {at[7][1]:.2f} at a window of 7 and {at[8][1]:.3f} at 8, one step earlier.",
 )
+nearly_right.outcome(next(w for w in windows if at[w][0] < 0.2))
 
 # %% [markdown]
-# **What to notice.** No weight goes without a gradient at any window, not even at 1. What falls is the bias, and it
+# **What to notice.** (Again median and range, over five starts.) No weight goes without a gradient at any window, not even at 1. What falls is the bias, and it
 # falls in one step. $x_{t-8}$ enters through $W$ at step $t-8$: nine states, $h_t$ to $h_{t-8}$. $U$ meets $h_{t-8}$
 # already at step $t-7$, so its own gradient is nearly right one window earlier.
 #
@@ -739,7 +799,7 @@ sizes_W = (f"{np.median(norm_W[:, i]):.2f} at {window}" for i, window in enumera
 print(f"norm of W after training, 8 back, U orthogonal: {', '.join(sizes_W)}")
 
 # %% [markdown]
-# **What to notice.**
+# **What to notice.** (Median and range over five seeds.)
 # - With a window of 9, every run learns what lies 8 steps back; with a shorter one none does when $U$ forgets by itself.
 # - Three steps back is learned with windows longer than that, and even by the read-out alone: the *state* still holds that
 #   input, and $V$ needs no way back through time. A short window does not make a network blind to the past; it stops it
@@ -965,6 +1025,7 @@ assert report(
 
 # %%
 classroom.quiz("quizzes/04_backpropagation_through_time.json")
+classroom.tally()
 
 # %% [markdown]
 # ## Three things to take away

@@ -2,14 +2,14 @@
 # # 05 · Why does a plain RNN lose what came early?
 #
 # "**iPhone** I bought yesterday is a … **mobile**." To choose the last word you need the first. A plain RNN learns that,
-# as long as the two are close; with more words between them it learns nothing in the same time. In this lesson you turn that distance like a dial, look at the gradient that should have taught the network, and find out by what
-# factor it shrinks and why.
+# as long as the two are close. In this lesson you turn that distance like a dial, look at the gradient that should teach
+# the network, and find out by what factor it shrinks and why.
 #
 # **You will be able to**
 # - measure how the gradient of the loss spreads over time steps, in any Keras RNN, in one line;
 # - predict the factor by which it shrinks per step, from the recurrent matrix and the activation;
 # - say when "weights below 1 vanish, above 1 explode" is right, and when it is not;
-# - explain why a network that holds a bit safely cannot feel where the bit came from.
+# - say what it costs a network to hold a bit safely.
 #
 # **50 minutes** · needs: eigenvalues and singular values, by name · before: [01](01_what_an_rnn_computes.ipynb), for the theory better also [04](04_backpropagation_through_time.ipynb) ·
 # letters: [notation](../docs/notation.md)
@@ -41,7 +41,17 @@ for gap in (5, 14):
 # We train plain RNNs on gaps from near to far, five seeds each, from two starts of the recurrent matrix $U$: Keras'
 # own, which is *orthogonal*, and the small *Gaussian* one that was common in 2013. Everything else is the same.
 #
-# **Predict, then run.** At which gap will the network begin to fail? Gradually, or all at once? Does the start matter?
+# **Predict, then run.** Of each start, which gaps will most of five networks have learned after 300 updates?
+
+# %% tags=["guess"]
+learned_gaps = classroom.guess(
+    "05: which start learns the sentences at gap 30",
+    ["both", "neither", "only the orthogonal one", "only the Gaussian one"],
+    answer=...,
+)
+
+# %% [markdown]
+# Everything that may be turned stands in one cell:
 
 # %%
 settings = {"units": 32, "learning_rate": 3e-3, "updates": 300, "batch_size": 32}
@@ -91,17 +101,21 @@ def run(gap, start, seed):
 
 grid = [{"start": "orthogonal", "gap": gap} for gap in (30, 100)]
 grid += [{"start": "Gaussian", "gap": gap} for gap in (5, 15, 30)]
-runs = experiments.sweep(run, grid, seeds=range(5), n_jobs=1)
+runs = experiments.sweep(run, grid, seeds=range(5))
 runs["solved"] = runs.accuracy > 0.99
 solved = experiments.success_rate(runs, by=["start", "gap"], solved="solved")
 
-# %%
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 ax = plots.rates(solved, "gap", "start", xscale="log", xlabel="gap between word and decision")
 ax.set_xticks([5, 15, 30, 100], ["5", "15", "30", "100"], minor=False)
 ax.set_title("Near dependencies are learned, far ones are not")
 plots.show(ax)
 for (start, gap), group in runs.groupby(["start", "gap"]):
     print(f"{start:10} gap {gap:3}: accuracies", *(f"{a:.2f}" for a in sorted(group.accuracy)))
+orthogonal, gaussian = solved[solved.gap == 30].set_index("start").rate[list(starts)] > 0.5
+named = {(True, True): 0, (False, False): 1, (True, False): 2, (False, True): 3}
+learned_gaps.outcome(learned_gaps.choices[named[orthogonal, gaussian]])
 
 # %% [markdown]
 # **What to notice.** Near, all networks solve the task; far, all are at chance, an accuracy of 0.25; between, some have
@@ -237,7 +251,23 @@ plots.show(panels)
 # it explodes, at 1 it stays. With tanh every line is steeper. At $\rho = 1$ it vanishes, and even at $\rho = 1.1$: the
 # slope of tanh takes away more than the matrix adds.
 #
-# How much it takes away can be seen in the singular values of $J_t$, the factors by which it can stretch or shrink a
+# Between these four lie others. Turn the dial:
+
+# %% tags=["dial"] jupyter={"source_hidden": true}
+# A dial
+frames, captions, radii = [], [], [0.5, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0]
+for rho in radii:
+    found = {activation: norms_at(activation, rho * Q) for activation in ("linear", "tanh")}
+    ax = plots.norm_by_distance(found, predicted={"linear": rho}, fit=False, ylim=(1e-20, 1e20))
+    ax.set_title(f"U = {rho} Q")
+    first, *_, last = found["tanh"]
+    factor = (first / last) ** (1 / (T - 1))
+    captions.append(f"ρ = {rho}: the linear network {rho:.2f} a step, with tanh {factor:.2f}.")
+    frames.append(ax)
+plots.dial(frames, label="spectral radius ρ", values=radii, captions=captions, start=3)
+
+# %% [markdown]
+# How much tanh takes away can be seen in the singular values of $J_t$, the factors by which it can stretch or shrink a
 # vector.
 
 # %%
@@ -303,11 +333,15 @@ check.certain_distance(certain_distance)
 #   $\lVert U^k \rVert \le \lVert U \rVert^k$.
 #
 # For a *normal* matrix, one with $U U^\top = U^\top U$, such as an orthogonal or a symmetric one times a number, they
-# agree. For a *non-normal* one, between the first
-# step and the long run anything can happen.
+# agree. For a *non-normal* one they do not.
 #
-# **Predict, then run.** Both eigenvalues of $\begin{pmatrix}0.9 & 4\\ 0 & 0.9\end{pmatrix}$ are 0.9. Does a gradient
-# that passes through it 60 times shrink at every step?
+# **Predict, then run.** Both eigenvalues of $\begin{pmatrix}0.9 & 4\\ 0 & 0.9\end{pmatrix}$ are 0.9. A gradient passes
+# through it 60 times. After how many of these steps can it still be longer than at the beginning?
+
+# %% tags=["guess"]
+longer = classroom.guess(
+    "05: steps for which the matrix with eigenvalues 0.9 can stretch", unit="steps", answer=...
+)
 
 # %%
 non_normal, normal = np.array([[0.9, 4.0], [0.0, 0.9]]), 0.9 * np.eye(2)
@@ -321,7 +355,8 @@ def power_norms(U):
 
 growth = {"non-normal": power_norms(non_normal), "normal": power_norms(normal)}
 
-# %%
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 ax = plots.lines(k, growth, yscale="log", xlabel="steps k", ylabel=r"$\Vert U^k \Vert$")
 ax.set_title("The same eigenvalues: one falls at once, one explodes first")
 plots.level(ax, 1.0, "keeps the length")
@@ -333,9 +368,11 @@ plots.show(
     f"rises to {peak:.0f} first and is above 1 until step {back}; then it falls, in the end with the same slope.",
 )
 print(f"‖U‖ = {np.linalg.norm(non_normal, 2):.1f}, peak {peak:.1f}, above 1 for {back} steps")
+longer.outcome(back, margin=10)
 
 # %% [markdown]
-# It does not: it first grows more than tenfold, and takes dozens of steps to come back. So for a linear RNN, $\rho < 1$
+# It first grows more than tenfold, and takes dozens of steps to come back: between the first step and the long run
+# anything can happen. So for a linear RNN, $\rho < 1$
 # means that the gradient vanishes *in the end*. For tanh or sigmoid with slope at most
 # $\gamma$ (1 and 1/4) Pascanu and others proved what is left of the rule:
 #
@@ -391,7 +428,15 @@ check.deceiver(deceiver)
 #
 # With $w > 1$ the unit has two states in which it likes to rest, one positive, one negative.
 #
-# **Predict, then run.** For which $w$ does it hold the bit? And what does the gradient do there?
+# **Predict, then run.** Look at a $w$ at which the unit holds its bit in nearly all runs. By which factor does a gradient
+# change there at each step, typically?
+
+# %% tags=["guess"]
+safe_factor = classroom.guess(
+    "05: the factor per step where the bit is safe",
+    ["less than a half", "between a half and 0.9", "close to 1", "more than 1.1"],
+    answer=...,
+)
 
 
 # %%
@@ -409,7 +454,8 @@ def latch(w, seed, T=100, runs=500, noise=0.2):
 w = np.array([0.5, 0.75, 1.0, 1.1, 1.25, 1.4, 1.5, 1.75, 2.0, 2.5])
 latched = np.array([[latch(value, seed) for value in w] for seed in range(5)])  # (seeds, w, 2)
 
-# %%
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 kept, factor = latched[:, :, 0], latched[:, :, 1]
 curves = {
     "share of bits kept over 100 steps": kept,
@@ -428,9 +474,10 @@ plots.show(
 )
 there = factor[:, safe].max()
 print(f"safe from w = {w[safe][0]}; factor {there:.2f} a step, {there**100:.0e} over 100 steps")
+safe_factor.outcome(safe_factor.choices[np.digitize(there, [0.5, 0.9, 1.1])])
 
 # %% [markdown]
-# **What to notice.** The two curves are never high together. To be safe from noise, the unit must push small
+# **What to notice.** (Median and range over five seeds.) The two curves are never high together. To be safe from noise, the unit must push small
 # disturbances back; a small change of the bit's origin *is* a small disturbance. So the derivative is small wherever
 # the memory is safe. (Not the other way round: at the left end both are poor.) That is the trade-off of 1994: what is stored robustly is difficult to learn by gradient. (With
 # less noise the safe region begins closer to $w = 1$, and the factor there is closer to 1; the *Measured* cell tries
@@ -524,6 +571,7 @@ assert all(verdicts.values())
 
 # %%
 classroom.quiz("quizzes/05_why_it_forgets.json")
+classroom.tally()
 
 # %% [markdown]
 # ## Three things to take away

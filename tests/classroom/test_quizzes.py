@@ -1,4 +1,6 @@
+from collections import Counter
 import json
+from pathlib import Path
 import random
 
 from course.classroom import quizzes
@@ -9,6 +11,15 @@ ANSWERS = [
     {"answer": "no", "correct": False, "feedback": "look again"},
 ]
 QUESTION = {"question": "Is it?", "type": "multiple_choice", "answers": ANSWERS}
+
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SINGLE = [  # the answers to each question with one right answer, over all quizzes
+    question["answers"]
+    for path in sorted((ROOT / "notebooks" / "quizzes").glob("*.json"))
+    for question in quizzes.load(path)
+    if question["type"] == "multiple_choice"
+]
 
 
 def write(path, questions):
@@ -54,3 +65,23 @@ def test_showing_a_quiz_gives_the_same_output_and_leaves_random_alone(tmp_path, 
     assert random.random() == expected
     quizzes.quiz(path)
     assert shown[:2] == shown[2:]
+
+
+def test_the_place_of_the_right_answer_tells_nothing():
+    places = Counter([answer["correct"] for answer in answers].index(True) for answers in SINGLE)
+    expected = len(SINGLE) / 3
+    assert len(places) == 3
+    assert all(abs(count - expected) < 2 * (expected * 2 / 3) ** 0.5 for count in places.values()), places
+
+
+def test_the_length_of_the_right_answer_tells_nothing():
+    """Neither is the longest mostly right, nor mostly wrong."""
+    longest = sum(max(answers, key=lambda answer: len(answer["answer"]))["correct"] for answers in SINGLE)
+    assert len(SINGLE) / 6 <= longest <= len(SINGLE) / 2
+
+
+def test_the_page_shuffles_the_answers(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr("jupyterquiz.dynamic.display.display", lambda what: shown.append(what.data))
+    quizzes.quiz(write(tmp_path / "q.json", [QUESTION] * 5))
+    assert 'data-shuffleanswers="True"' in "".join(shown)

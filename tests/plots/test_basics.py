@@ -1,4 +1,5 @@
 from course import plots
+from course.plots.basics import use_style
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -32,6 +33,19 @@ def test_a_level_is_drawn_where_it_is_said():
     assert ax.lines[1].get_ydata()[0] == 0.25
     assert ax.lines[2].get_xdata()[0] == 1.5
     assert [text.get_text() for text in ax.texts] == ["chance", "split"]
+
+
+def test_labels_of_levels_do_not_lie_on_the_data():
+    use_style()
+    ax = plots.lines([1, 2], {"curve": [0, 1]}, title="A title")
+    plots.level(ax, 0.25, "highest of the training years")
+    plots.level(ax, 1.5, "split", axis="x")
+    ax.figure.draw_without_rendering()
+    beside, above = (text.get_window_extent() for text in ax.texts)
+    (title,) = (text.get_window_extent() for text in ax.get_children() if getattr(text, "_text", "") == "A title")
+    assert beside.x0 > ax.bbox.x1
+    assert beside.x1 < ax.figure.bbox.x1
+    assert ax.bbox.y1 < above.y0 < above.y1 < title.y0
 
 
 def test_show_displays_once_with_the_alternative_text_and_closes(monkeypatch):
