@@ -101,13 +101,14 @@ def value(name, expected, *, hints, mistakes=(), tolerance=1e-9, praise="Correct
         for usual, advice in mistakes:
             if _agree(answer, usual, NEARLY):
                 return wrong(advice)
-        return wrong(f"{_difference(answer, expected)} {otherwise}".strip())
+        difference = _difference(answer, expected)
+        return wrong(f"{difference[0].upper()}{difference[1:]} {otherwise}".strip())
 
     return Check(name, judge, hints, mistakes)
 
 
 def function(
-    cases, *, hints, mistakes=(), parts=None, time=None, tolerance=1e-6, seconds=10, praise="Correct.", remark=None
+    cases, *, hints, mistakes=(), parts=None, time=None, tolerance=1e-6, seconds=5, praise="Correct.", remark=None
 ):
     """Make a function that gives the right answer the check of the exercise with its name and its arguments.
 
@@ -117,8 +118,8 @@ def function(
     parts: where several results are returned, {name: mistakes in this one}, in their order.
     time: 'forwards' or 'backwards' where axis 1 of the (first) result is time, in the order in which it is worked out.
     seconds: how long one call may take.
-    remark: a function of the attempt's result (None if it is no number) and the case on which it is wrong; returns a
-        sentence to add, or "".
+    remark: a function of the attempt's result, or Raised, and the case on which it is wrong; returns a sentence to
+        add, or "".
     """
 
     def decorate(reference):
@@ -130,13 +131,13 @@ def function(
             ours, answers = cases(), []
             expected = [_trusted(reference, case) for case in ours]
 
-            def told(case, difference, number=None):
-                added = remark(number, *case) if remark else ""
+            def told(case, difference, answer=None):
+                added = remark(answer, *case) if remark else ""
                 return wrong(f"For {_shown(names, case)}: {difference} {added}".strip())
 
             for case, want in zip(cases(), expected, strict=True):
                 answers.append(call(attempt, *case, seconds=seconds))
-                if isinstance(answers[-1], Raised) and isinstance(answers[-1].error, TimeoutError):
+                if isinstance(answers[-1], Raised) and isinstance(answers[-1].error, _Late):
                     return told(case, f"your function {answers[-1].error}{_wanted(want)}.")
             if all(answer is None for answer in answers):
                 return wrong("Your function returns nothing: is a `return` missing?")
@@ -149,13 +150,13 @@ def function(
                 return right(praise)
             for name, got, want, usual in stages:
                 for mistake, advice in usual:
-                    if _all_agree(got, [_trusted(mistake, case) for case in ours], tolerance, want):
+                    if _all_agree(got, (_trusted(mistake, case) for case in ours), tolerance, want):
                         return wrong(f"{name}: {advice}" if name else advice)
             name, got, want, _ = stages[-1]
             differing = [not _agree(*pair, tolerance) for pair in zip(got, want, strict=True)].index(True)
             in_time = time if name in ("", *list(parts or ())[:1]) else None
             difference = _difference(got[differing], want[differing], tolerance, in_time, of_function=True)
-            return told(ours[differing], f"{name}: {difference}" if name else difference, _number(got[differing]))
+            return told(ours[differing], f"{name}: {difference}" if name else difference, got[differing])
 
         replaced = [
             (_with_part(reference, place, f), f"{name}: {say}")
@@ -184,8 +185,12 @@ class _Stopped(SystemExit):
     """Thrown into an attempt that takes too long. (A thread that ends by SystemExit says nothing.)"""
 
 
-def call(function, *arguments, seconds=10):
-    """What a learner's function returns, or Raised(error): whatever it raises, and TimeoutError after `seconds`.
+class _Late(Exception):
+    """Stands for a result that did not come."""
+
+
+def call(function, *arguments, seconds=5):
+    """What a learner's function returns, or Raised(error), whatever it raises: also when it is late.
 
     It runs in a thread of its own, which works in a notebook and on every system; one that takes too long is stopped
     by an exception thrown into it, or left behind.
@@ -211,7 +216,7 @@ def call(function, *arguments, seconds=10):
                 thread.join(0.05)
     if late:
         left = " and cannot be stopped: restart the kernel" if thread.is_alive() else ""
-        return Raised(TimeoutError(f"had not come back after {seconds} seconds{left} (does a loop never end?)"))
+        return Raised(_Late(f"had not come back after {seconds} seconds{left} (does a loop never end?)"))
     return found[0]
 
 
@@ -255,24 +260,25 @@ def _difference(answer, expected, tolerance=0, time=None, of_function=False):
     if isinstance(answer, Raised):
         return f"your function raised {_first_line(answer.error)}{_wanted(expected)}."
     if expected is None or answer is None:
-        return f"your function returns {answer}{_wanted(expected)}."
+        return f"your function returns {reprlib.repr(answer)}{_wanted(expected)}."
     if isinstance(expected, str):
         return (
             f"{answer!r} is not the answer." if isinstance(answer, str) else f"this is {_kind(answer)}, not a word."
         )
     if isinstance(expected, (tuple, list)):
+        if _count(answer) == len(expected):
+            return "not all of the results are right."
         return f"{len(expected)} results are expected, together in a tuple; got {_kind(answer)}."
     found, expected = numbers(answer), np.asarray(expected, dtype=float)
     if found is None:
         return f"this is {_kind(answer)}; {'a number is' if expected.ndim == 0 else 'numbers are'} expected."
     if found.shape != expected.shape:
         return f"the shape is {found.shape}, expected is {expected.shape or 'a single number'}."
-    if not np.all(np.isfinite(found)):
-        return (
-            f"{reprlib.repr(answer)} is not it." if found.ndim == 0 else "the result holds NaN or infinite numbers."
-        )
     if expected.ndim == 0:
-        return f"{found:.6g} is not it{_wanted(expected) if of_function else ''}."
+        said = reprlib.repr(answer) if isinstance(answer, int) else f"{found:.6g}"
+        return f"the answer {said} is not it{_wanted(expected) if of_function else ''}."
+    if not np.all(np.isfinite(found)):
+        return "the result holds NaN or infinite numbers."
     gap = np.abs(found - expected)
     if time:
         by_step = gap.max(axis=tuple(axis for axis in range(gap.ndim) if axis != 1))
@@ -302,10 +308,10 @@ def _float(entry):
         return math.inf
 
 
-def _number(answer):
-    """A single number as a float, or None."""
+def number(answer):
+    """A single finite number as a float, or None."""
     found = numbers(answer)
-    return None if found is None or found.ndim else float(found)
+    return float(found) if found is not None and found.ndim == 0 and np.isfinite(found) else None
 
 
 def _count(answer):
@@ -318,7 +324,7 @@ def _wanted(expected):
     """What to add about the right result, if it is short."""
     if expected is None or isinstance(expected, str):
         return f"; {expected!r} is expected"
-    return f"; {float(expected):.6g} is expected" if np.ndim(expected) == 0 else ""
+    return f"; {float(expected):.6g} is expected" if number(expected) is not None else ""
 
 
 def _shown(names, case):
@@ -338,10 +344,12 @@ def _shown(names, case):
 
 
 def _kind(answer):
+    if isinstance(answer, np.ndarray):
+        what = {"U": "words", "S": "bytes", "b": "truth values", "c": "complex numbers"}
+        return f"an array of {what.get(answer.dtype.kind, answer.dtype)}"
     name = type(answer).__name__
-    article = "an" if name[0].lower() in "aeiou" else "a"
     many = f" of {len(answer)}" if isinstance(answer, (tuple, list)) else ""
-    return f"{article} {name}{f' of {answer.dtype}' if isinstance(answer, np.ndarray) else many}"
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}{many}"
 
 
 def _first_line(error):

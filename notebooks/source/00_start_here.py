@@ -74,7 +74,8 @@ print(f"mean factor {factors.mean():.2f}, typical product after 100 factors {typ
 # ## 3 · Exercises
 #
 # An exercise is three cells: one for your answer, where `...` stands, one that **checks** it and says what is wrong,
-# and a folded one with a **solution**. Try wrong answers too; the checks know the usual mistakes.
+# and a folded one with a **solution**. Try wrong answers too; the checks know the usual mistakes, and no answer breaks
+# anything. Stuck? `check.number_of_steps.hint(1)` says a little, `.hint(2)` says more; so does every exercise.
 #
 # ### Exercise 1 · When is it gone?
 # A signal shrinks by the factor 0.9 at every step. After how many whole steps is less than a millionth ($10^{-6}$) of

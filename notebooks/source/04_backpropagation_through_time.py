@@ -260,7 +260,7 @@ for stretch in (1, 2):
 # ### Exercise 2 · The whole backward pass
 # The states are to follow targets `y` $(B, T, H)$, and the loss is the mean squared error as Keras takes it,
 # $L = \frac{1}{B\,T\,H}\sum (h - y)^2$. Return $\delta$ $(B, T, H)$ and the gradients of $W$, $U$ and $b$, with
-# $h_0 = 0$. If $\delta$ is wrong, the check names the first wrong step: read it going backwards.
+# $h_0 = 0$. If $\delta$ is wrong, the check names the first wrong step going backwards.
 
 
 # %% tags=["exercise"]

@@ -45,6 +45,10 @@ PRODUCTS = "only U.T is multiplied by @, on the right; the derivative of the tan
             "difference, with more it does.)",
         ),
         (
+            lambda d, h, dh, U: dh + ((d * (1 - h**2)) @ U.T) * (1 - h**2),
+            "1 - h_next**2 comes in twice: it belongs before U.T alone.",
+        ),
+        (
             lambda d, h, dh, U: ((dh + d) * (1 - h**2)) @ U.T,
             "dh_t has been sent through a step too: it belongs to h_t already, only delta_next travels.",
         ),

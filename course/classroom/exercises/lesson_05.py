@@ -28,7 +28,7 @@ def _unless_none(change):
     return lambda u, e, s=0.25: None if s * u >= 1 else change(u, e, s)
 
 
-def _why_none(found, norm_of_U, epsilon, largest_slope=0.25):
+def _why_none(answer, norm_of_U, epsilon, largest_slope=0.25):
     factor = largest_slope * norm_of_U
     return f"There the factor is {factor:g}, not below 1: the bound promises nothing." if factor >= 1 else ""
 
@@ -214,7 +214,6 @@ LEVELS = 'norms is {layer name: {"h": (T,), …}}: two names, then the step: (la
         (_from_h(lambda h: h[0] - h[-1]), "A share is a quotient, not a difference."),
         (_of_last_state, 'An LSTM has two states, h and c: take "h" by its name, not the last one.'),
         (_of_first_layer, "The recurrent layer need not be the first: take the one that norms holds."),
-        (lambda model, x, y: {}["rnn"], NAMED),
         (lambda model, x, y: {}["h"], LEVELS),
         (lambda model, x, y: {}[0], LEVELS),
     ],
@@ -226,6 +225,7 @@ LEVELS = 'norms is {layer name: {"h": (T,), …}}: two names, then the step: (la
     tolerance=1e-4,
     seconds=60,
     praise="Correct: on a gradient that falls, one that explodes, an LSTM, and a GRU that reads words.",
+    remark=lambda answer, *_: NAMED if isinstance(getattr(answer, "error", None), KeyError) else "",
 )
 def share_that_arrives(model, x, y):
     h = _states(model)["h"]

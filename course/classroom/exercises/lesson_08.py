@@ -185,9 +185,9 @@ def _bias(gap, share):
     return -np.log(share ** (-1 / gap) - 1)
 
 
-def _survives(b, gap, share):
-    with np.errstate(all="ignore"):
-        return "" if b is None else f"σ({b:.4g})^{gap} = {sigmoid(b) ** gap:.2g} survives; {share:g} is asked for."
+def _survives(answer, gap, share):
+    b = checks.number(answer)
+    return "" if b is None else f"σ({b:.4g})^{gap} = {sigmoid(b) ** gap:.2g} survives; {share:g} is asked for."
 
 
 LONG_GAPS = "Right for long gaps only: from σ(b)^gap = share, σ(b) is share^(1/gap), exactly. Which b gives that?"
