@@ -116,7 +116,8 @@ plots.dial(
 # ## 3 · Exercises
 #
 # An exercise is a cell for your answer, where `...` stands, and one that **checks** it and says what is wrong. Try wrong
-# answers too; the checks know the usual mistakes.
+# answers too: the checks know the usual mistakes, and no answer breaks anything. Stuck?
+# `check.number_of_steps.hint(1)` says a little, `.hint(2)` says more; so does every exercise.
 
 # %% [markdown] tags=["with-solutions"]
 # Below the check, a folded cell holds a **solution**.
@@ -130,11 +131,12 @@ plots.dial(
 number_of_steps = ...
 
 # %% tags=["check"]
-check.number_of_steps(number_of_steps)
+check.number_of_steps()
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-number_of_steps = int(np.ceil(np.log(1e-6) / np.log(0.9)))
-check.number_of_steps(number_of_steps)
+# 0.9^T < 10⁻⁶ means T ln 0.9 < ln 10⁻⁶; dividing by ln 0.9, which is negative, turns the sign: T > 131.1.
+solution_number_of_steps = int(np.ceil(np.log(1e-6) / np.log(0.9)))
+check.number_of_steps(solution_number_of_steps)
 
 # %% [markdown]
 # ### Exercise 2 · The factor that counts
@@ -149,15 +151,16 @@ def typical_factor(a):
 
 
 # %% tags=["check"]
-check.typical_factor(typical_factor)
+check.typical_factor()
 
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-def typical_factor(a):
+# The product is exp(Σ ln a_t); the factor whose T-th power is the same has the mean logarithm.
+def solution_typical_factor(a):
     return np.exp(np.mean(np.log(a)))
 
 
-check.typical_factor(typical_factor)
+check.typical_factor(solution_typical_factor)
 
 # %% [markdown]
 # ## 4 · Results come with seeds and an interval
@@ -191,11 +194,12 @@ print(f"4 of 5 runs would be: rate {4 / 5:.2f}, interval {low:.2f} to {high:.2f}
 a_is_better = ...
 
 # %% tags=["check"]
-check.a_is_better(a_is_better)
+check.a_is_better()
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-a_is_better = "no"
-check.a_is_better(a_is_better)
+# The intervals share 0.38 to 0.77, so both methods may have the same rate: ten runs do not settle it.
+solution_a_is_better = "no"
+check.a_is_better(solution_a_is_better)
 
 # %% [markdown]
 # ## Measured

@@ -75,15 +75,16 @@ def one_step(x_t, h, W, U, b):
 
 
 # %% tags=["check"]
-check.one_step(one_step)
+check.one_step()
 
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-def one_step(x_t, h, W, U, b):
+# Sequences are rows: (B, D) @ (D, H) and (B, H) @ (H, H) are both (B, H), and b is added to every row.
+def solution_one_step(x_t, h, W, U, b):
     return np.tanh(x_t @ W + h @ U + b)
 
 
-check.one_step(one_step)
+check.one_step(solution_one_step)
 
 # %% [markdown]
 # ### Exercise 2 · The whole sequence
@@ -97,11 +98,12 @@ def unroll(x, W, U, b):
 
 
 # %% tags=["check"]
-check.unroll(unroll)
+check.unroll()
 
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-def unroll(x, W, U, b):
+# Step t needs the state of step t − 1, so h goes round the loop; a new h each time, as the list keeps them all.
+def solution_unroll(x, W, U, b):
     B, T, _ = x.shape
     h, states = np.zeros((B, len(b))), []
     for t in range(T):
@@ -110,7 +112,7 @@ def unroll(x, W, U, b):
     return np.stack(states, axis=1)
 
 
-check.unroll(unroll)
+check.unroll(solution_unroll)
 
 # %% [markdown]
 # ## 2 · The same numbers from Keras
@@ -174,11 +176,12 @@ plots.show(
 number_of_weights = ...
 
 # %% tags=["check"]
-check.number_of_weights(number_of_weights)
+check.number_of_weights()
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-number_of_weights = (4 * 20 + 20 * 20 + 20) + (20 * 3 + 3)
-check.number_of_weights(number_of_weights)
+# The recurrent layer holds W, U and b, the dense one V and c, each once: they are shared over the 50 steps.
+solution_number_of_weights = (4 * 20 + 20 * 20 + 20) + (20 * 3 + 3)
+check.number_of_weights(solution_number_of_weights)
 
 # %% [markdown]
 # ## 4 · How long does one input matter?

@@ -137,15 +137,16 @@ def backward_step(delta_next, h_next, dh_t, U):
 
 
 # %% tags=["check"]
-check.backward_step(backward_step)
+check.backward_step()
 
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-def backward_step(delta_next, h_next, dh_t, U):
+# h_t acts on the loss itself (dh_t), and through h_{t+1}: back through its tanh, then through U, transposed.
+def solution_backward_step(delta_next, h_next, dh_t, U):
     return dh_t + (delta_next * (1 - h_next**2)) @ U.T
 
 
-check.backward_step(backward_step)
+check.backward_step(solution_backward_step)
 
 # %% [markdown]
 # ## 2 · The gradient is a sum of T terms
@@ -276,7 +277,7 @@ for stretch in (1, 2):
 # ### Exercise 2 · The whole backward pass
 # The states are to follow targets `y` $(B, T, H)$, and the loss is the mean squared error as Keras takes it,
 # $L = \frac{1}{B\,T\,H}\sum (h - y)^2$. Return $\delta$ $(B, T, H)$ and the gradients of $W$, $U$ and $b$, with
-# $h_0 = 0$. If $\delta$ is wrong, the check names the first wrong step: read it going backwards.
+# $h_0 = 0$. If $\delta$ is wrong, the check names the first wrong step going backwards.
 
 
 # %% tags=["exercise"]
@@ -286,11 +287,12 @@ def full_backward(x, y, W, U, b):
 
 
 # %% tags=["check"]
-check.full_backward(full_backward)
+check.full_backward()
 
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-def full_backward(x, y, W, U, b):
+# delta goes from the last step to the first; every weight then sums what it gave to a_t over steps and batch.
+def solution_full_backward(x, y, W, U, b):
     h = rnn_forward(x, W, U, b)
     dh = 2 * (h - y) / h.size
     delta, through = np.empty_like(h), 0
@@ -304,7 +306,7 @@ def full_backward(x, y, W, U, b):
     return delta, dW, dU, da.sum(axis=(0, 1))
 
 
-check.full_backward(full_backward)
+check.full_backward(solution_full_backward)
 
 # %% [markdown]
 # The course keeps this pass in [`course/by_hand/backward.py`](../course/by_hand/backward.py): `rnn_backward` is the loop above, with any
@@ -410,11 +412,12 @@ for units in (1, 5):
 wrong_line = ...
 
 # %% tags=["check"]
-check.bug_line(wrong_line)
+check.wrong_line()
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-wrong_line = 4  # through = (delta[:, t] * (1 - h[:, t] ** 2)) @ U.T
-check.bug_line(wrong_line)
+# Forwards h goes through U, then tanh; so backwards through the tanh first, then U.T: (delta (1 − h²)) @ U.T.
+solution_wrong_line = 4
+check.wrong_line(solution_wrong_line)
 
 # %% [markdown]
 # ## 4 · Near is learned, far is not, in one run

@@ -305,11 +305,12 @@ def certain_distance(norm_of_U, epsilon, largest_slope=0.25):
 
 
 # %% tags=["check"]
-check.certain_distance(certain_distance)
+check.certain_distance()
 
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-def certain_distance(norm_of_U, epsilon, largest_slope=0.25):
+# After k steps at most factor^k is left; from a factor of 1 on that need never fall below epsilon.
+def solution_certain_distance(norm_of_U, epsilon, largest_slope=0.25):
     factor = largest_slope * norm_of_U
     if factor >= 1:
         return None
@@ -319,7 +320,7 @@ def certain_distance(norm_of_U, epsilon, largest_slope=0.25):
     return k
 
 
-check.certain_distance(certain_distance)
+check.certain_distance(solution_certain_distance)
 
 # %% [markdown]
 # ## 4 · "Below 1 it vanishes, above 1 it explodes"
@@ -412,11 +413,12 @@ for (activation, rho, kind), U in tried.items():
 deceiver = ...
 
 # %% tags=["check"]
-check.deceiver(deceiver)
+check.deceiver()
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-deceiver = np.array([[0.5, 20.0], [0.0, 0.5]])
-check.deceiver(deceiver)
+# The eigenvalues stand on the diagonal; the corner of U³ is 3 · 0.5² · 20 = 15, whatever they say.
+solution_deceiver = np.array([[0.5, 20.0], [0.0, 0.5]])
+check.deceiver(solution_deceiver)
 
 # %% [markdown]
 # ## 5 · Holding a bit, and feeling where it came from
@@ -488,6 +490,7 @@ safe_factor.outcome(safe_factor.choices[np.digitize(there, [0.5, 0.9, 1.1])])
 # ### Exercise 3 · On your own model, in three lines
 # Write a function that takes any compiled Keras model with one recurrent layer, whatever its name, and a batch, and returns what share of
 # the gradient reaches the first step: $\lVert dL/dh_1 \rVert \,/\, \lVert dL/dh_T \rVert$.
+# The check tries it on four small models, which takes a second or two.
 
 
 # %% tags=["exercise"]
@@ -497,17 +500,18 @@ def share_that_arrives(model, x, y):
 
 
 # %% tags=["check"]
-check.share_that_arrives(share_that_arrives)
+check.share_that_arrives()
 
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-def share_that_arrives(model, x, y):
+# There is one layer, whatever its name; of its h, the first step has index 0 and the last −1.
+def solution_share_that_arrives(model, x, y):
     norms = time_step_norms(model, x, y)
     (layer,) = norms.values()
     return layer["h"][0] / layer["h"][-1]
 
 
-check.share_that_arrives(share_that_arrives)
+check.share_that_arrives(solution_share_that_arrives)
 
 # %% [markdown]
 # ## Measured

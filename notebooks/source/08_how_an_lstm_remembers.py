@@ -158,11 +158,12 @@ def lstm_step(x_t, h, c, W, U, b):
 
 
 # %% tags=["check"]
-check.lstm_step(lstm_step)
+check.lstm_step()
 
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-def lstm_step(x_t, h, c, W, U, b):
+# Four layers in one product, then apart; c comes first, because h reads the new memory.
+def solution_lstm_step(x_t, h, c, W, U, b):
     i, f, g, o = np.split(x_t @ W + h @ U + b, 4, axis=1)
     i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
     c = f * c + i * g
@@ -170,7 +171,7 @@ def lstm_step(x_t, h, c, W, U, b):
     return h, c
 
 
-check.lstm_step(lstm_step)
+check.lstm_step(solution_lstm_step)
 
 # %% [markdown]
 # In the course's package the step is `LSTMCell` in [`course/layers/cells.py`](../course/layers/cells.py), and the loop over it in
@@ -204,11 +205,12 @@ assert np.allclose(h_ours, states.h, atol=1e-6)
 gate_biases = ...  # (b_i, b_f, b_o)
 
 # %% tags=["check"]
-check.latch(gate_biases)
+check.gate_biases()
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-gate_biases = (-10, 10, 5)
-check.latch(gate_biases)
+# σ(−10) lets next to nothing in, σ(20 − 10) all of it; σ(10)^1000 = 0.96 is kept; σ(5) > 1/2 shows it.
+solution_gate_biases = (-10, 10, 5)
+check.gate_biases(solution_gate_biases)
 
 # %% [markdown]
 # ## 3 · Gates over a sentence
@@ -590,16 +592,17 @@ def forget_bias(gap, share):
 
 
 # %% tags=["check"]
-check.forget_bias(forget_bias)
+check.forget_bias()
 
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-def forget_bias(gap, share):
+# σ(b)^gap = share gives the gate f = share^(1/gap), and b = ln(f / (1 − f)) undoes σ.
+def solution_forget_bias(gap, share):
     f = share ** (1 / gap)
     return np.log(f / (1 - f))
 
 
-check.forget_bias(forget_bias)
+check.forget_bias(solution_forget_bias)
 
 # %% [markdown]
 # For gap 100 and one half that is close to 5, one of the starts above. Does the gradient that arrives make a

@@ -1,7 +1,6 @@
 """The checks of lesson 04: wrong answers are told what to look at, right ones accepted however they are written."""
 
 from course.by_hand import rnn_backward, rnn_forward
-from course.classroom import checks
 from course.classroom.exercises import lesson_04
 import numpy as np
 import pytest
@@ -21,9 +20,10 @@ from verdicts import wrong
         (lambda d, h, dh, U: dh + (d / np.cosh(h) ** 2) @ U.T, "tanh already"),
         (lambda d, h, dh, U: dh + (h * d) @ U.T, "not h_next"),
         (lambda d, h, dh, U: dh + (d - d * h) @ U.T, "square is missing"),
-        (lambda d, h, dh, U: dh - (d * (1 - h * h)) @ U.T, "largest difference"),
+        (lambda d, h, dh, U: dh - (d * (1 - h * h)) @ U.T, "added, not taken off"),
+        (lambda d, h, dh, U: dh + 2 * (d * (1 - h * h)) @ U.T, "largest difference"),
         (lambda d, h, dh, U: (dh + (d * (1 - h * h)) @ U.T).T, "shape is (3, 2), expected is (2, 3)"),
-        (lambda d, h, dh, U: dh + U @ d, "ValueError"),
+        (lambda d, h, dh, U: dh + U @ d, "A product of matrices does not fit"),
     ],
 )
 def test_backward_step_names_the_mistake(attempt, hint):
@@ -78,15 +78,16 @@ def with_bug(**bug):
         ({"no_transpose": True}, "delta: U is not transposed"),
         ({"no_tanh": True}, "delta: The derivative of the tanh"),
         ({"shift": -1}, "this has h_{t-1}"),
-        ({"shift": 1}, "t = 5 going backwards"),  # wraps round at the last step, so it equals no usual mistake
+        ({"shift": 1}, "this has h_{t+1}, and h_1 at the end"),
         ({"forwards": True}, "runs forwards"),
         ({"immediate": True}, "immediate derivatives"),
         ({"last_only": True}, "Only the last step's loss"),
-        ({"divide": lambda B, T, H: 1}, "gradient of a sum"),
-        ({"divide": lambda B, T, H: B}, "not by B alone"),
-        ({"divide": lambda B, T, H: B * T}, "over the units, too"),
-        ({"divide": lambda B, T, H: T * H}, "over the batch, too"),
-        ({"divide": lambda B, T, H: 2 * B * T * H}, "The 2 of the square"),
+        ({"divide": lambda B, T, H: 1}, "mean over the batch, the mean over the steps, the mean over the units."),
+        ({"divide": lambda B, T, H: B}, "Missing: the mean over the steps, the mean over the units."),
+        ({"divide": lambda B, T, H: B * T}, "Missing: the mean over the units."),
+        ({"divide": lambda B, T, H: T * H}, "Missing: the mean over the batch."),
+        ({"divide": lambda B, T, H: 2 * T * H}, "Missing: the 2 of the square, the mean over the batch."),
+        ({"divide": lambda B, T, H: 2 * B * T * H}, "Missing: the 2 of the square."),
         ({"divide": lambda B, T, H: -B * T * H}, "sign is turned"),
         ({"h_t": True}, "dU: h_t is used where h_{t-1} belongs"),
         ({"outer": True}, "dU: The outer product"),
@@ -105,7 +106,7 @@ def test_full_backward_names_the_mistake(bug, hint):
 @pytest.mark.parametrize("step", [2, 4])
 def test_full_backward_names_the_first_wrong_step_going_backwards(step):
     # cut_at counts from 0: the gradient is lost on leaving step cut_at + 1, so delta is wrong from cut_at on.
-    wrong(lesson_04.full_backward, with_bug(cut_at=step), f"t = {step} going backwards")
+    wrong(lesson_04.full_backward, with_bug(cut_at=step), f"going backwards, the first is t = {step}.")
 
 
 @pytest.mark.parametrize(
@@ -113,9 +114,9 @@ def test_full_backward_names_the_first_wrong_step_going_backwards(step):
     [
         (lambda *case: attempt(*case)[0], "4 results are expected"),
         (lambda *case: attempt(*case)[:3], "4 results are expected"),
-        (lambda *case: (*attempt(*case)[:3], None), "Result 4 of 4"),
-        (lambda *case: (attempt(*case)[0].swapaxes(0, 1), *attempt(*case)[1:]), "delta: The shape is (6, 2, 3)"),
-        (lambda *case: (*attempt(*case)[:1], attempt(*case)[1].T, *attempt(*case)[2:]), "dW: The shape is (3, 4)"),
+        (lambda *case: (*attempt(*case)[:3], None), "db: your function returns None"),
+        (lambda *case: (attempt(*case)[0].swapaxes(0, 1), *attempt(*case)[1:]), "delta: the shape is (5, 3, 4)"),
+        (lambda *case: (*attempt(*case)[:1], attempt(*case)[1].T, *attempt(*case)[2:]), "dW: The outer product"),
         (lambda x, y, W, U, b: x @ U, "ValueError"),
     ],
 )
@@ -138,11 +139,12 @@ def test_full_backward_is_accepted_by_automatic_differentiation():
 
     def by_tape(x, y, W, U, b):
         weights = [tf.constant(w) for w in (W, U, b)]
-        nudges = [tf.zeros((2, 3), "float64") for _ in range(6)]
+        (B, T, _), H = x.shape, len(b)
+        nudges = [tf.zeros((B, H), "float64") for _ in range(T)]
         with tf.GradientTape() as tape:
             tape.watch([*weights, *nudges])
-            h, states = tf.zeros((2, 3), "float64"), []
-            for t in range(6):
+            h, states = tf.zeros((B, H), "float64"), []
+            for t in range(T):
                 h = tf.tanh(x[:, t] @ weights[0] + h @ weights[1] + weights[2]) + nudges[t]
                 states.append(h)
             loss = tf.reduce_mean((tf.stack(states, axis=1) - y) ** 2)
@@ -170,13 +172,13 @@ def test_full_backward_is_accepted_by_automatic_differentiation():
     ],
 )
 def test_bug_line_says_why_another_line_is_right(answer, hint):
-    wrong(lesson_04.bug_line, answer, hint)
+    wrong(lesson_04.wrong_line, answer, hint)
 
 
 def test_bug_line_is_accepted_as_a_number():
-    assert lesson_04.bug_line(4).status == "right"
+    assert lesson_04.wrong_line(4).status == "right"
 
 
-@pytest.mark.parametrize("check", [lesson_04.backward_step, lesson_04.full_backward, lesson_04.bug_line])
+@pytest.mark.parametrize("check", [lesson_04.backward_step, lesson_04.full_backward, lesson_04.wrong_line])
 def test_a_stub_is_not_attempted(check):
-    assert check(...) == checks.NOT_ATTEMPTED
+    assert check(...).status == "not attempted"

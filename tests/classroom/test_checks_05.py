@@ -21,8 +21,8 @@ def certain_distance(norm_of_U, epsilon, largest_slope=0.25, *, slope=None, none
 @pytest.mark.parametrize(
     ("mistake", "hint"),
     [
-        ({"none": False}, "None is expected"),
-        ({"slope": 0.25}, "promises nothing"),  # with slope 1.0 and ‖U‖ = 1.5 the bound is above 1
+        ({"none": False}, "None is to be returned, not 0"),
+        ({"slope": 0.25}, "not always 0.25"),
         ({"shift": 1}, "One too many"),
         ({"shift": -1}, "One too few"),
         ({"rounding": lambda k: int(np.ceil(k))}, "exact hit"),
@@ -58,7 +58,9 @@ def test_certain_distance_is_accepted_written_with_logarithms():
         ([[0, 3], [-3, 0]], "eigenvalue is 3"),
         ([[0.5, 2], [0, 0.5]], "not yet 10"),
         ([[0.9, 20], [0, 0.5]], "eigenvalue is 0.9"),
-        ([[0.0, 1e6], [0, 0]], "not yet 10"),  # nilpotent: its cube is zero
+        ([[0.0, 1e6], [0, 0]], "hardly helps"),  # its cube is zero whatever stands off the diagonal
+        ([[0.5001, 20], [0, 0.5]], "eigenvalue is 0.5001"),
+        ([[1e155, 1], [1, 1e155]], "huge"),
         ([1, 2, 3], "shape"),
         ("no", "2 × 2 matrix"),
         ([[np.nan, 1], [0, 0]], "NaN"),
@@ -75,6 +77,29 @@ def test_deceiver_accepts_any_matrix_that_does_it(matrix):
     U = np.array(matrix, dtype=float)
     does_it = np.abs(np.linalg.eigvals(U)).max() <= 0.5 and np.linalg.norm(U @ U @ U, 2) >= 10
     assert (lesson_05.deceiver(matrix).status == "right") == does_it
+
+
+@pytest.mark.parametrize("a", [7, 100, 1000])
+def test_deceiver_accepts_matrices_whose_eigenvalues_hang_on_the_last_digits(a):
+    # (λ − 1/2)² = 0 exactly, and numerically an eigenvalue above 1/2 by the root of the rounding.
+    assert lesson_05.deceiver([[a + 0.5, a], [-a, 0.5 - a]]).status == "right"
+
+
+def test_certain_distance_that_never_ends_is_told_where_and_why():
+    def forgets_none(norm_of_U, epsilon, largest_slope=0.25):
+        k = 0
+        while (largest_slope * norm_of_U) ** k >= epsilon:
+            k += 1
+        return k
+
+    message = lesson_05.certain_distance(forgets_none).message
+    assert message.startswith("For norm_of_U = 4.0, epsilon = 1e-06: your function had not come back after 3 seconds")
+    assert "None is expected. There the factor is 1, not below 1" in message
+
+
+def test_certain_distance_with_none_in_the_wrong_place_is_quoted():
+    verdict = lesson_05.certain_distance(lambda u, e, s=0.25: None if s * u > 0.9 else certain_distance(u, e, s))
+    assert "For norm_of_U = 3.99, epsilon = 1e-06: your function returns None; 5520 is expected." in verdict.message
 
 
 def first_layer(model, x, y):

@@ -1,7 +1,6 @@
 """The checks of lesson 08: the usual mistakes are told what to look at, right answers written differently pass."""
 
 from course.by_hand import lstm_forward, sigmoid
-from course.classroom import checks
 from course.classroom.exercises import lesson_08
 import keras
 import numpy as np
@@ -46,7 +45,7 @@ def step(order="ifgo", g_by=np.tanh, read=np.tanh, gate=sigmoid, swap=False, blo
         (lambda x, h, c, W, U, b: step()(x, c, c, W, U, b), "The gates look at c"),
         (lambda x, h, c, W, U, b: step()(0 * x, h, c, W, U, b), "do not see the input"),
         (lambda x, h, c, W, U, b: step()(x, h, c, W, U.T, b), "raised ValueError"),
-        (lambda x, h, c, W, U, b: (2 * step()(x, h, c, W, U, b)[0], c), "Result 1 of 2"),
+        (lambda x, h, c, W, U, b: (2 * step()(x, h, c, W, U, b)[0], c), "h_t: the shape is right"),
     ],
 )
 def test_lstm_step_names_the_mistake(attempt, hint):
@@ -90,9 +89,15 @@ def test_lstm_step_is_accepted_from_keras_and_written_gate_by_gate():
 @pytest.mark.parametrize(
     ("biases", "hint"),
     [
-        ((-30, 10, 5), "Never written: even with the write signal the write gate opens to 4.5e-05"),
+        (
+            (-30, 10, 5),
+            "Hardly written: at step 1 only 4.4e-05 of the bit goes in, because the write gate opens to 4.5e-05",
+        ),
         ((-10, 1, 5), "It leaks: without any noise, less than half of the bit is left at step 4"),
-        ((-10, 5, 5), "less than half of the bit is left at step 105"),
+        ((-10, 5, 5), "less than half of the bit is left at step 99"),
+        ((-20, 10, 5), "only 0.48 of the bit goes in"),
+        ((-4.75, 10, 5), "in 7 of 200 sequences"),
+        ((-10, 10, -0.001), "open by 0.4998 only"),
         ((-10, 7, 5), "It leaks"),
         ((0, 10, 5), "Overwritten by noise"),
         ((-3, 10, 5), "Overwritten by noise"),
@@ -104,22 +109,22 @@ def test_lstm_step_is_accepted_from_keras_and_written_gate_by_gate():
     ],
 )
 def test_latch_says_what_happens_to_the_bit(biases, hint):
-    wrong(lesson_08.latch, biases, hint)
+    wrong(lesson_08.gate_biases, biases, hint)
 
 
 @pytest.mark.parametrize("biases", [(-10, 10, 5), (-8, 9, 0), np.array([-15.0, 30.0, 20.0]), [-10, 7.5, 1]])
 def test_latch_is_accepted_with_any_biases_that_hold_the_bit(biases):
-    assert verdict(lesson_08.latch, biases).status == "right"
+    assert verdict(lesson_08.gate_biases, biases).status == "right"
 
 
 def test_latch_leaks_at_the_step_that_arithmetic_gives():
     f = 1 / (1 + np.exp(-4.0))
-    first = next(t for t in range(1, 1001) if f ** (t - 1) < 0.5)
-    wrong(lesson_08.latch, (-10, 4, 5), f"less than half of the bit is left at step {first},")
+    first = next(t for t in range(1, 1001) if np.tanh(2) * f ** (t - 1) < 0.5)
+    wrong(lesson_08.gate_biases, (-10, 4, 5), f"less than half of the bit is left at step {first},")
 
 
 def test_latch_is_not_attempted_before_it_is_answered():
-    assert lesson_08.latch(...) == checks.NOT_ATTEMPTED
+    assert lesson_08.gate_biases(...).status == "not attempted"
 
 
 # The bias for a gap
@@ -134,7 +139,8 @@ def test_latch_is_not_attempted_before_it_is_answered():
         (lambda gap, share: np.log(gap), "about 1/e"),
         (lambda gap, share: np.log(gap - 1), "about 1/e"),
         (lambda gap, share: share / gap, "a product over steps"),
-        (lambda gap, share: 1.0, "At gap 100, σ(1)^100 = 2.5e-14 survives; 0.5 is asked for"),
+        (lambda gap, share: 1.0, "σ(1)^100 = 2.5e-14 survives; 0.5 is asked for"),
+        (lambda gap, share: lesson_08._bias(gap, share) + (gap == 20), "For gap = 20, share = 0.9: the answer 6.24"),
         (lambda gap, share: 5.5, "survives; 0.5 is asked for"),
         (lambda gap: 1.0, "TypeError"),
     ],

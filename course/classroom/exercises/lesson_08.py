@@ -1,5 +1,7 @@
 """Checks of lesson 08. Reading on spoils the exercises."""
 
+import itertools
+
 from course.by_hand.forward import lstm_forward, sigmoid
 from course.classroom import checks
 import numpy as np
@@ -7,57 +9,84 @@ import numpy as np
 T_LATCH = 1000
 
 
-def _problem(seed, B=2, D=4, H=3):
-    rng = np.random.default_rng(seed)
-    x_t, h, c = rng.normal(size=(B, D)), rng.normal(size=(B, H)), rng.normal(size=(B, H))
-    return x_t, h, c, rng.normal(size=(D, 4 * H)), rng.normal(size=(H, 4 * H)), rng.normal(size=4 * H)
+def _steps():
+    cases = []
+    for seed, (B, D, H) in enumerate(((2, 4, 3), (3, 2, 4), (5, 3, 2))):
+        rng = np.random.default_rng(seed)
+        x_t, h, c = rng.normal(size=(B, D)), rng.normal(size=(B, H)), rng.normal(size=(B, H))
+        cases.append((x_t, h, c, rng.normal(size=(D, 4 * H)), rng.normal(size=(H, 4 * H)), rng.normal(size=4 * H)))
+    return cases
 
 
-def _step(x_t, h, c, W, U, b, order="ifgo", squash_g=np.tanh, squash=sigmoid, read=np.tanh):
+def _memory(i, f, g, c):
+    return f * c + i * g
+
+
+def _read(o, c):
+    return o * np.tanh(c)
+
+
+def _same(a):
+    return a
+
+
+def _step(x_t, h, c, W, U, b, order="ifgo", i=sigmoid, f=sigmoid, g=np.tanh, o=sigmoid, keep=_memory, read=_read):
     """One step of the LSTM; the options make the usual mistakes."""
     a = dict(zip(order, np.split(x_t @ W + h @ U + b, 4, axis=1), strict=True))
-    i, f, g, o = squash(a["i"]), squash(a["f"]), squash_g(a["g"]), squash(a["o"])
-    c = f * c + i * g
-    return o * read(c), c
+    c = keep(i(a["i"]), f(a["f"]), g(a["g"]), c)
+    return read(o(a["o"]), c), c
+
+
+def _with(**options):
+    return lambda *case: _step(*case, **options)
+
+
+def _reads_the_old(*case):
+    h, _ = _step(*case, keep=lambda i, f, g, c: c)
+    return h, _step(*case)[1]
+
+
+def _split_between_units(x_t, h, c, W, U, b):
+    def sorted_by_layer(a):
+        return np.concatenate([a[..., layer::4] for layer in range(4)], axis=-1)
+
+    return _step(x_t, h, c, *(sorted_by_layer(weights) for weights in (W, U, b)))
 
 
 def _blocks_transposed(U):
     return np.concatenate([block.T for block in np.split(U, 4, axis=1)], axis=1)
 
 
-def _no_write_gate(x_t, h, c, W, U, b):
-    _, f, g, o = np.split(x_t @ W + h @ U + b, 4, axis=1)
-    c = sigmoid(f) * c + np.tanh(g)
-    return sigmoid(o) * np.tanh(c), c
+ORDER = "The gates are taken apart in the wrong order: Keras lays them side by side as i, f, g, o."
+ONE_GATE = "Every gate goes through the sigmoid; here one does not:"
 
 
-def _forgetting(x_t, h, c, W, U, b):
-    i, f, g, o = np.split(x_t @ W + h @ U + b, 4, axis=1)
-    c = (1 - sigmoid(f)) * c + sigmoid(i) * np.tanh(g)
-    return sigmoid(o) * np.tanh(c), c
-
-
-def _reads_the_old(x_t, h, c, W, U, b):
-    o = np.split(x_t @ W + h @ U + b, 4, axis=1)[3]
-    return sigmoid(o) * np.tanh(c), _step(x_t, h, c, W, U, b)[1]
-
-
-def lstm_step(attempt):
-    """Check one step of the LSTM: h_t and c_t, gates in the order i, f, g, o."""
-    order = "The gates are taken apart in the wrong order: Keras lays them side by side as i, f, g, o."
-    mistakes = [
+@checks.function(
+    _steps,
+    mistakes=[
         (lambda *a: _step(*a)[::-1], "h and c are swapped: return h_t first, then c_t."),
         (lambda *a: _step(*a)[0], "This is h_t only. The cell hands on two states: return h_t and c_t."),
-        (lambda *a: _step(*a, order="figo"), "f and i are swapped: f multiplies the old c, i what is written."),
+        (lambda *a: _step(*a)[1], "This is c_t only. The cell hands on two states: return h_t and c_t."),
+        (_with(order="figo"), "f and i are swapped: f multiplies the old c, i what is written."),
         *(
-            (lambda *a, o=o: _step(*a, order=o), order)
-            for o in ("ifog", "igfo", "figo", "fiog", "oifg", "ofig", "gifo")
+            (_with(order="".join(o)), ORDER)
+            for o in itertools.permutations("ifgo")
+            if "".join(o) not in ("ifgo", "figo")
         ),
-        (lambda *a: _step(*a, read=lambda c: c), "The tanh on c_t is missing: h_t = o_t tanh(c_t)."),
-        (lambda *a: _step(*a, squash_g=sigmoid), "g is no gate: it can be negative, so it goes through tanh, not σ."),
-        (lambda *a: _step(*a, squash_g=lambda a: a), "The tanh on g_t is missing."),
-        (lambda *a: _step(*a, squash=np.tanh), "Gates go through the sigmoid: tanh would let f be negative."),
-        (lambda *a: _step(*a, squash=lambda a: a), "The sigmoid on i, f and o is missing."),
+        (_split_between_units, "The four layers lie side by side, H columns each: np.split(a, 4, axis=1)."),
+        (lambda x, h, c, W, U, b: np.split(x @ W + h @ U + b, 4), "np.split cuts along the batch: it needs axis=1."),
+        (_with(read=lambda o, c: o * c), "The tanh on c_t is missing: h_t = o_t tanh(c_t)."),
+        (_with(read=lambda o, c: np.tanh(o * c)), "The tanh is on c_t alone: h_t = o_t tanh(c_t)."),
+        (_with(read=lambda o, c: np.tanh(c)), "The read gate is missing: h_t = o_t tanh(c_t)."),
+        (_with(read=lambda o, c: o * sigmoid(c)), "What is read goes through tanh, not σ: h_t = o_t tanh(c_t)."),
+        (_with(read=lambda o, c: o + np.tanh(c)), "The read gate multiplies: h_t = o_t tanh(c_t)."),
+        (_with(g=sigmoid), "g is no gate: it can be negative, so it goes through tanh, not σ."),
+        (_with(g=_same), "The tanh on g_t is missing."),
+        (_with(i=np.tanh, f=np.tanh, o=np.tanh), "Gates go through the sigmoid: tanh would let f be negative."),
+        (_with(i=_same, f=_same, o=_same), "The sigmoid on i, f and o is missing."),
+        (_with(i=_same), f"{ONE_GATE} i."),
+        (_with(f=_same), f"{ONE_GATE} f."),
+        (_with(o=_same), f"{ONE_GATE} o."),
         (lambda x, h, c, W, U, b: _step(x, h, c, W, U, 0 * b), "The bias b is missing."),
         (lambda x, h, c, W, U, b: _step(x, 0 * h, c, W, U, b), "The gates do not see the state: where is h U?"),
         (lambda x, h, c, W, U, b: _step(0 * x, h, c, W, U, b), "The gates do not see the input: where is x_t W?"),
@@ -66,12 +95,28 @@ def lstm_step(attempt):
             "U is transposed: states are rows here, so every block is used as h @ U.",
         ),
         (lambda x, h, c, W, U, b: _step(x, c, c, W, U, b), "The gates look at c; they see x_t and h_{t-1} only."),
-        (_no_write_gate, "The write gate is missing: c_t = f_t c_{t-1} + i_t g_t."),
-        (_forgetting, "f is upside down: in spite of its name, f = 1 keeps and f = 0 forgets."),
+        (_with(i=np.ones_like), "The write gate is missing: c_t = f_t c_{t-1} + i_t g_t."),
+        (_with(f=np.ones_like), "The forget gate is missing: c_t = f_t c_{t-1} + i_t g_t."),
+        (_with(keep=lambda i, f, g, c: (1 - f) * c + i * g), "f is upside down: f = 1 keeps and f = 0 forgets."),
+        (_with(keep=lambda i, f, g, c: (1 - i) * c + i * g), "f is a gate of its own: it is not 1 - i."),
+        (_with(keep=lambda i, f, g, c: i * g), "The old memory is missing: c_t = f_t c_{t-1} + i_t g_t."),
+        (_with(keep=lambda i, f, g, c: f * c * i * g), "What is written is added: c_t = f_t c_{t-1} + i_t g_t."),
+        (
+            _with(keep=lambda i, f, g, c: np.tanh(f * c + i * g)),
+            "No tanh on the memory line: it is for reading only.",
+        ),
         (_reads_the_old, "h_t reads the old memory: compute c_t first, then h_t = o_t tanh(c_t)."),
-    ]
-    praise = "Correct: three gates, one candidate, one memory that is added to."
-    return checks.function(attempt, _step, [_problem(seed) for seed in range(3)], mistakes=mistakes, praise=praise)
+    ],
+    parts={"h_t": [], "c_t": []},
+    hints=[
+        "First a = x_t @ W + h @ U + b, (B, 4H), all four layers at once; np.split(a, 4, axis=1) takes them apart.",
+        "i, f and o go through sigmoid, g through np.tanh.",
+        "Then c = f * c + i * g, and with this new c, h = o * np.tanh(c). Return h, c.",
+    ],
+    praise="Correct: three gates, one candidate, one memory that is added to.",
+)
+def lstm_step(x_t, h, c, W, U, b):
+    return _step(x_t, h, c, W, U, b)
 
 
 def latch_weights(b_i, b_f, b_o):
@@ -89,74 +134,101 @@ def latch_inputs(n=100, noise=1.0, seed=0):
     return x, bits
 
 
-def latch(answer):
+@checks.judged(
+    hints=[
+        "b_i: with the write signal σ(20 + b_i) is to be near 1, without it σ(b_i) near 0. What lies half way?",
+        "b_f: σ(b_f) to the power of 1,000 is to be well above one half; about 1 - exp(-b_f) is kept a step.",
+        "b_o: nothing pulls at the read gate, so any b_o above 0 does.",
+    ]
+)
+def gate_biases(answer):
     """Check (b_i, b_f, b_o) by running the cell for 1,000 steps, without and with noise."""
-    if answer is None or answer is ...:
-        return checks.NOT_ATTEMPTED
-    try:
-        b_i, b_f, b_o = (float(b) for b in answer)
-    except (TypeError, ValueError):
+    biases = checks.numbers(answer)
+    if biases is None or biases.shape != (3,):
         return checks.wrong("Three numbers are expected, in the order b_i, b_f, b_o.")
-    if not np.all(np.isfinite([b_i, b_f, b_o])):
+    if not np.all(np.isfinite(biases)):
         return checks.wrong("The biases have to be finite numbers.")
-    weights = latch_weights(b_i, b_f, b_o)
-    x, bits = latch_inputs(n=1, noise=0.0)
-    quiet = lstm_forward(x, *weights)
-    if quiet.i[0, 0, 0] < 0.5:
+    weights = latch_weights(*np.clip(biases, -1e3, 1e3))
+    quiet = lstm_forward(latch_inputs(n=1, noise=0.0)[0], *weights)
+    held = quiet.c[0, :, 0]  # of a bit of 1
+    if held[0] < 0.5:
         return checks.wrong(
-            f"Never written: even with the write signal the write gate opens to {quiet.i[0, 0, 0]:.2g} only, because "
-            f"σ(20 + b_i) is all it gets. b_i is too low."
+            f"Hardly written: at step 1 only {held[0]:.2g} of the bit goes in, because the write gate opens to "
+            f"{quiet.i[0, 0, 0]:.2g}: σ(20 + b_i) is all it gets. b_i is too low."
         )
-    left = quiet.c[0, :, 0] / quiet.c[0, 0, 0]
-    if left[-1] < 0.5:
-        t = int(np.argmax(left < 0.5)) + 1
+    if held[-1] < 0.5:
         return checks.wrong(
-            f"It leaks: without any noise, less than half of the bit is left at step {t}, because the forget gate "
-            f"keeps {quiet.f[0, 0, 0]:.4g} of it a step. b_f is too low."
+            f"It leaks: without any noise, less than half of the bit is left at step {np.argmax(held < 0.5) + 1}, "
+            f"because the forget gate keeps {quiet.f[0, 0, 0]:.4g} of it a step. b_f is too low."
         )
     x, bits = latch_inputs()
     run = lstm_forward(x, *weights)
-    lost = bits[:, None] * run.c[..., 0] < 0.25
-    if lost.any():
-        t = int(np.argmax(lost.any(axis=0))) + 1
-        return checks.wrong(
-            f"Overwritten by noise, in one of 200 sequences as early as step {t}: without the write signal the write "
-            f"gate still lets {sigmoid(b_i):.2g} of every input through, and 1,000 inputs add up. b_i is too high."
+    kept = bits[:, None] * run.c[..., 0]
+    if spoilt := int(np.sum(kept[:, -1] < 0.5)):
+        why = (
+            f"without the write signal the write gate still lets {quiet.i[0, -1, 0]:.2g} of every input through, and "
+            "1,000 inputs add up. b_i is too high."
+            if held[-1] > 0.7
+            else f"without noise {held[-1]:.3f} of the bit is left, so a little noise is enough. Hold it more firmly."
         )
+        return checks.wrong(f"Overwritten by noise, in {spoilt} of 200 sequences: {why}")
     if run.o[0, -1, 0] < 0.5:
         return checks.wrong(
-            f"The bit is kept, but not read: the output gate is open by {run.o[0, -1, 0]:.2g} only. b_o is too low."
+            f"The bit is kept, but not read: the output gate is open by {run.o[0, -1, 0]:.4g} only. b_o is too low."
         )
     return checks.right(
-        f"Correct: after 1,000 steps, {left[-1]:.0%} of the bit is left, and noise has spoilt none of 200 sequences."
+        f"Correct: after 1,000 steps {held[-1]:.0%} of the bit is left, and noise has spoilt none of 200 sequences."
     )
 
 
-def _forget_bias(gap, share):
+def _bias(gap, share):
     return -np.log(share ** (-1 / gap) - 1)
 
 
-def forget_bias(attempt):
-    """Check b_f with σ(b_f)^gap = share, and say what share the learner's bias would leave."""
-    mistakes = [
+def _survives(answer, gap, share):
+    b = checks.number(answer)
+    return "" if b is None else f"σ({b:.4g})^{gap} = {sigmoid(b) ** gap:.2g} survives; {share:g} is asked for."
+
+
+LONG_GAPS = "Right for long gaps only: from σ(b)^gap = share, σ(b) is share^(1/gap), exactly. Which b gives that?"
+CHRONO = "This leaves about 1/e after `gap` steps, whatever share is asked for."
+
+
+@checks.function(
+    lambda: [(100, 0.5), (20, 0.9), (1000, 0.1), (2, 0.1)],
+    mistakes=[
         (lambda gap, share: share ** (1 / gap), "This is f, the gate; the bias b_f is what σ is applied to."),
+        (lambda gap, share: 1 - share ** (1 / gap), "This is 1 − f; the bias b_f is what σ is applied to."),
+        (lambda gap, share: sigmoid(share ** (1 / gap)), "σ takes you from b_f to f; you need the way back."),
+        (lambda gap, share: np.log(share) / gap, "This is ln f; the bias is ln(f / (1 − f)), the inverse of σ."),
+        (lambda gap, share: share ** (1 / gap) / (1 - share ** (1 / gap)), "Nearly: the bias is ln of this."),
         (
-            lambda gap, share: np.log(share / (1 - share)),
-            "This keeps the share for one step; there are `gap` of them.",
+            lambda gap, share: _bias(gap, share) / np.log(10),
+            "σ is made with e, so it is the natural logarithm, np.log.",
         ),
-        (lambda gap, share: -_forget_bias(gap, share), "The sign is turned round: σ(b) near 1 needs a large b."),
-        (lambda gap, share: np.log(gap - 1), "This leaves about 1/e after `gap` steps, whatever share is asked for."),
-        (lambda gap, share: np.log(gap), "This leaves about 1/e after `gap` steps, whatever share is asked for."),
+        (lambda gap, share: _bias(1, share), "This keeps the share for one step; there are `gap` of them."),
+        (lambda gap, share: -_bias(gap, share), "The sign is turned round: σ(b) near 1 needs a large b."),
+        (lambda gap, share: _bias(gap, 0.5), "`share` is not used: this leaves one half, whatever is asked for."),
+        (lambda gap, share: _bias(100, share), "`gap` is not used: this is right for gap 100 alone."),
+        (lambda gap, share: _bias(100, 0.5), "This number is right for one gap and one share: compute it from both."),
+        (lambda gap, share: _bias(gap, 1 - share), "`share` is what is kept, not what is lost."),
+        (lambda gap, share: _bias(gap + 1, share), "There are `gap` factors, not one more."),
+        (lambda gap, share: _bias(gap - 1, share), "There are `gap` factors, not one less."),
+        (lambda gap, share: np.log(gap / np.log(1 / share)), LONG_GAPS),
+        (lambda gap, share: -np.log(1 - share ** (1 / gap)), LONG_GAPS),
+        (lambda gap, share: np.log(gap - 1), CHRONO),
+        (lambda gap, share: np.log(gap), CHRONO),
         (lambda gap, share: share / gap, "Keeping is a product over steps, not a sum: share = σ(b)^gap."),
         (lambda gap, share: np.log(1 - share ** (1 / gap)), "Nearly: from f = 1/(1 + exp(−b)), exp(−b) = 1/f − 1."),
-    ]
-    cases = [(100, 0.5), (20, 0.9), (1000, 0.1)]
-    verdict = checks.function(attempt, _forget_bias, cases, mistakes=mistakes, tolerance=1e-3)
-    if verdict.status == "right":
-        return checks.right(f"Correct: to keep half over 100 steps, b_f = {_forget_bias(100, 0.5):.2f}.")
-    try:
-        b = float(attempt(100, 0.5))
-    except Exception:  # the verdict has said what is wrong
-        return verdict
-    survives = f"At gap 100, σ({b:.3g})^100 = {sigmoid(b) ** 100:.2g} survives; 0.5 is asked for."
-    return verdict._replace(message=f"{verdict.message} {survives}")
+    ],
+    hints=[
+        "First the gate: which f, to the power of gap, is share?",
+        "Then the bias: f = 1 / (1 + exp(−b)). Solve it for b: exp(−b) = 1/f − 1.",
+        "So f = share ** (1 / gap) and b = ln(f / (1 − f)).",
+    ],
+    tolerance=1e-3,
+    praise=f"Correct: to keep half over 100 steps, b_f = {_bias(100, 0.5):.2f}.",
+    remark=_survives,
+)
+def forget_bias(gap, share):
+    return _bias(gap, share)
