@@ -32,7 +32,7 @@ COUNTS = ("kills", "recorded at a kill", "lost or trained anew", "unfinished")
 
 
 class Quick(keras_tuner.HyperModel):
-    """A small model whose training takes half a second and whose score its weights decide: what is tested is what is kept."""
+    """A small model that trains for half a second and whose score its weights decide: tested is what is kept."""
 
     def __init__(self, log):
         super().__init__()
@@ -141,9 +141,12 @@ def killed_worker(kills, rng, folder):
         ):
 
             def kill(cluster=cluster, here=here, seen=seen, stop=stop):
-                while counts["kills"] < kills and not stop.wait(rng.uniform(2, 6)):
+                before = 0
+                while counts["kills"] < kills and not stop.wait(rng.uniform(0, 2)):
                     pids = [worker.pid for worker in cluster.workers.values() if worker.status.name == "running"]
-                    if pids and len(recorded("search", here)) < TRIALS * EXECUTIONS:
+                    now = len(recorded("search", here))  # once workers have started, and are at work
+                    if pids and before < now < TRIALS * EXECUTIONS:
+                        before = now
                         os.kill(int(rng.choice(pids)), signal.SIGKILL)
                         counts["kills"] += 1
                         seen |= recorded("search", here)

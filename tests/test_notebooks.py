@@ -19,8 +19,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 READ = {path.stem: nbformat.read(path, as_version=4) for path in NOTEBOOKS}
 every_lesson = pytest.mark.parametrize("name", READ)
 SOURCES = {source.stem: make_notebooks.from_source(source) for source in make_notebooks.sources()}
-ASKING = [name for name in SOURCES if name != "12_tuning"]  # its predictions have no cells yet
-every_source = pytest.mark.parametrize("name", ASKING)
+every_source = pytest.mark.parametrize("name", SOURCES)
 
 
 def tagged(notebook, tag):

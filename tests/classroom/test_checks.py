@@ -226,7 +226,7 @@ def test_an_odd_answer_is_wrong_and_breaks_nothing(check, answer):
     assert verdict(check, answer).status == "wrong"
 
 
-@pytest.mark.parametrize("lesson", ["00", "01", "04", "05", "08"])
+@pytest.mark.parametrize("lesson", ["00", "01", "04", "05", "08", "12"])
 def test_the_exercise_cells_of_a_lesson_work_together(lesson):
     """Checked before the exercise is run, untouched, and solved: which leaves the learner's answer as it was."""
     (source,) = SOURCES.glob(f"{lesson}_*.py")

@@ -1,9 +1,11 @@
 """The checks of lesson 12: the usual mistakes are told what to look at, right answers written differently pass."""
 
+import re
+
 from course.classroom.exercises import lesson_12
 import numpy as np
-import pandas as pd
 import pytest
+from scipy import stats
 from verdicts import verdict, wrong
 
 # The search space
@@ -76,79 +78,50 @@ def test_space_is_accepted_written_differently():
         assert verdict(lesson_12.space, attempt).status == "right"
 
 
-# The cell at its best
-
-
-def trials_of(table, how="mean"):
-    return table.groupby(["trial", "cell"], as_index=False)["score"].agg(how)
-
-
-def by_cell(table, of_cell):
-    values = {cell: of_cell(group["score"].sort_values(ascending=False)) for cell, group in table.groupby("cell")}
-    return max(values, key=values.get)
+# The effect of dropout, seed by seed
 
 
 @pytest.mark.parametrize(
     ("attempt", "hint"),
     [
-        (lambda table, n: by_cell(trials_of(table), np.mean), "mean over all its trials"),
-        (lambda table, n: by_cell(table, np.mean), "mean over all its trials"),  # all trials have two executions
-        (lambda table, n: by_cell(trials_of(table), lambda s: s[-n:].mean()), "n worst trials"),
-        (lambda table, n: by_cell(table, lambda s: s[:n].mean()), "n best executions"),
-        (lambda table, n: by_cell(trials_of(table, "max"), lambda s: s[:n].mean()), "not the best of them"),
-        (lambda table, n: by_cell(trials_of(table), lambda s: s[:5].mean()), "whatever n is"),
-        (lambda table, n: by_cell(trials_of(table), lambda s: s[: n - 1].mean()), "one trial too few"),
-        (lambda table, n: by_cell(trials_of(table), lambda s: s[: n + 1].mean()), "one trial too many"),
-        (lambda table, n: table.cell[table.score.argmax()], "This is the one best execution"),
-        (lambda table, n: by_cell(trials_of(table), np.max), "the one best trial"),
-        (lambda table, n: by_cell(trials_of(table), np.median), "The median is a typical trial"),
+        (lambda a, b: (np.mean(b) - np.mean(a), 2.0), "Result 1|not all|the shape|different|sign"),
+        (lambda a, b: np.mean(a - b), "2 results|shape"),
         (
-            lambda table, n: trials_of(table).sort_values("score", ascending=False).cell[:n].mode()[0],
-            "the n best trials of all",
+            lambda a, b: (np.mean(a - b), stats.ttest_ind(a, b).confidence_interval(0.95).high),
+            "numbers are not|differences",
         ),
-        (lambda table, n: "RNN", "is not the answer"),
-        (lambda table, n: table.groupby("cell").score.mean(), "not a word"),
-        (lambda table: "RNN", "TypeError"),
-        (lambda table, n: table["cells"], "KeyError"),
-        (lambda table, n: trials_of(table) is None or None, "returns nothing"),
-        ("RNN", "a function is expected"),
+        (lambda a, b: (np.mean(a - b), stats.sem(a - b)), "times Student's t"),
+        (lambda a, b: (np.mean(a - b), 2 * stats.sem(a - b)), "2 is for many seeds"),
+        (lambda a, b: (np.mean(a - b), 1.96 * stats.sem(a - b)), "1.96 is for many seeds"),
+        (lambda a, b: (np.mean(b - a), half(a - b)), "The sign is wrong"),
+        (lambda a, b: (np.mean(a - b), 2 * half(a - b)), "whole interval"),
+        (lambda a, b: (np.mean(a - b), half(a - b) * np.sqrt(len(a))), "how far seeds spread"),
+        (lambda a, b: stats.t.interval(0.95, len(a) - 1, np.mean(a - b), stats.sem(a - b)), "numbers are not"),
+        (lambda a: (0, 0), "TypeError"),
+        (lambda a, b: print(a), "returns nothing"),
+        ("0.03", "a function is expected"),
     ],
 )
-def test_cell_at_its_best_names_the_mistake(attempt, hint):
-    wrong(lesson_12.cell_at_its_best, attempt, hint)
+def test_dropout_effect_names_the_mistake(attempt, hint):
+    found = verdict(lesson_12.dropout_effect, attempt)
+    assert found.status == "wrong"
+    assert re.search(hint, found.message), found
 
 
-def test_cell_at_its_best_is_accepted_written_with_a_loop_or_with_numpy():
-    def looping(table, n):
-        best, answer = -1.0, None
-        for cell in set(table["cell"]):
-            own = table[table["cell"] == cell]
-            means = sorted(own["score"][own["trial"] == trial].mean() for trial in own["trial"].unique())
-            if sum(means[-n:]) / n > best:
-                best, answer = sum(means[-n:]) / n, cell
-        return answer
-
-    def with_numpy(table, n):
-        trials = trials_of(table)
-        names = np.unique(trials.cell)
-        return names[np.argmax([np.sort(trials.score[trials.cell == name])[-n:].mean() for name in names])]
-
-    for attempt in (looping, with_numpy):
-        assert verdict(lesson_12.cell_at_its_best, attempt).status == "right"
+def half(d):
+    return stats.t.ppf(0.975, len(d) - 1) * np.std(d, ddof=1) / np.sqrt(len(d))
 
 
-def test_cell_at_its_best_gets_tables_that_may_be_changed():
-    def writes_into_it(table, n):
-        table["score"] = table.groupby("trial")["score"].transform("mean")
-        return by_cell(table.drop_duplicates("trial"), lambda s: s[:n].mean())
-
-    assert verdict(lesson_12.cell_at_its_best, writes_into_it).status == "right"
-
-
-def test_the_right_cell_of_a_table_that_is_read_at_a_glance():
-    table = pd.DataFrame({"trial": [0, 0, 1, 1, 2, 2, 3, 3], "cell": ["RNN"] * 4 + ["GRU"] * 4})
-    table["score"] = [0.9, 0.7, 0.1, 0.1, 0.6, 0.6, 0.5, 0.5]
-    assert [lesson_12.right_cell(table, n) for n in (1, 2)] == ["RNN", "GRU"]
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda a, b: (np.mean(a) - np.mean(b), half(a - b)),
+        lambda a, b: [sum(a - b) / len(a), half(a - b)],
+        lambda a, b: ((a - b).mean(), -stats.t.interval(0.95, len(a) - 1, 0, stats.sem(a - b))[0]),
+    ],
+)
+def test_dropout_effect_is_accepted_written_differently(attempt):
+    assert verdict(lesson_12.dropout_effect, attempt).status == "right"
 
 
 # The winner's worth and optimism
@@ -238,5 +211,5 @@ def test_exercises_are_not_attempted_before_they_are_answered():
         """Return something."""
         ...
 
-    for check in (lesson_12.space, lesson_12.cell_at_its_best, lesson_12.winner):
+    for check in (lesson_12.space, lesson_12.dropout_effect, lesson_12.winner):
         assert check(stub).status == check(...).status == "not attempted"

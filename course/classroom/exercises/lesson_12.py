@@ -4,11 +4,10 @@ from math import erf
 
 from course.classroom import checks
 import numpy as np
-import pandas as pd
+from scipy.stats import t
 
 RANGES = {"units": ("Int", 8, 64, "log"), "dropout": ("Float", 0, 0.6, "linear")}
 RANGES |= {"learning_rate": ("Float", 1e-3, 3e-2, "log")}
-N_BEST = (8, 5, 3, 7, 2, 6, 4, 9) * 4  # n, for a table each; every cell has more trials than that
 DRAWN = [dict(zip(RANGES, values, strict=True)) for values in ((13, 0.1, 2e-3), (60, 0.45, 2e-2))]
 
 
@@ -78,90 +77,82 @@ def _fault(name, parameter, kind, low, high, sampling):
     return None
 
 
-def _score(table):
-    return table.groupby(["cell", "trial"])["score"].mean()
+def _pairs():
+    """Accuracies with and without dropout, in which the seeds differ more than the effect."""
+    cases = []
+    for number, n in enumerate((4, 7, 12)):
+        rng = np.random.default_rng(number)
+        seeds = rng.normal(0.7, 0.05, n)
+        cases.append((seeds + rng.normal(0.03 - 0.05 * number, 0.02, n), seeds + rng.normal(0, 0.02, n)))
+    return cases
 
 
-def _by_cell(how, scores=_score):
-    """Return a function of (table, n): the cell whose scores are best by `how(scores, n)`."""
-    return lambda table, n: scores(table).groupby("cell").agg(lambda of_cell: how(of_cell, n)).idxmax()
+def _effect(change=lambda d, a, b: d.mean(), half=lambda d, a, b: t.ppf(0.975, len(d) - 1) * _error(d)):
+    """Return a function of two arrays that gives two numbers."""
+
+    def both(with_dropout, without):
+        a, b = np.asarray(with_dropout), np.asarray(without)
+        return np.array([change(a - b, a, b), half(a - b, a, b)])
+
+    return both
 
 
-def _executions(table):
-    return table.set_index("cell")["score"]
+def _error(values):
+    return values.std(ddof=1) / np.sqrt(len(values))
 
 
-def _luckiest(table):
-    return table.groupby(["cell", "trial"])["score"].max()
-
-
-def _most_of_the_best(table, n):
-    return _score(table).nlargest(n).index.get_level_values("cell").value_counts().idxmax()
-
-
-def _tables():
-    """Tables of made-up searches, each with n, such that any two of the usual mistakes differ on one of them."""
-    tables = []
-    for seed, n in enumerate(N_BEST):
-        rng, rows = np.random.default_rng(seed), []
-        middles, spreads, counts = rng.uniform(0.5, 0.55, 3), rng.uniform(0.05, 0.16, 3), rng.integers(9, 20, 3)
-        for cell, middle, spread, count in zip(("RNN", "LSTM", "GRU"), middles, spreads, counts, strict=True):
-            for level in rng.normal(middle, spread, count):
-                trial = len(rows)
-                rows += [(trial, cell, level + rng.normal(0, 0.08)) for _ in range(rng.integers(1, 4))]
-        table = pd.DataFrame(rows, columns=["trial", "cell", "score"])
-        tables.append((table.sample(frac=1, random_state=seed, ignore_index=True), n))
-    return tables
-
-
-def _top(scores, n):
-    return scores.nlargest(n).mean()
-
-
-right_cell = _by_cell(_top)
-
-
-def _sums(table):
-    return table.groupby(["cell", "trial"])["score"].sum()
-
-
-def _firsts(table):
-    return table.groupby(["cell", "trial"])["score"].first()
-
-
-BEST_OF_ALL = "These are the n best trials of all: more trials of a cell, more among the best."
-WHOLE = "This is the highest mean over all its trials, with settings that nobody would use: take only its n best."
+UNPAIRED = "This takes the two groups apart: the same seed stands in both, so use the differences, seed by seed."
 
 
 @checks.function(
-    _tables,
+    _pairs,
     mistakes=[
-        (_by_cell(lambda scores, n: scores.mean()), WHOLE),
-        (_by_cell(lambda scores, n: scores.mean(), _executions), WHOLE),
-        (_by_cell(lambda scores, n: scores.nsmallest(n).mean()), "These are the n worst trials of a cell."),
-        (_by_cell(_top, _executions), "These are the n best executions; a trial's score is the mean over its own."),
-        (_by_cell(_top, _luckiest), "A trial's score is the mean over its executions, not the best of them."),
-        (_by_cell(_top, _sums), "A trial's score is the mean over its executions, not their sum."),
-        (_by_cell(_top, _firsts), "A trial's score is the mean over its executions, not the first of them."),
-        (_by_cell(lambda scores, n: scores.iloc[:n].mean()), "These are the first n trials, not the n best."),
-        (lambda table, n: right_cell(table, 5), "You take five trials, whatever n is."),
-        (lambda table, n: right_cell(table, n - 1), "You take one trial too few: n of them are asked for."),
-        (lambda table, n: right_cell(table, n + 1), "You take one trial too many: n of them are asked for."),
-        (_by_cell(lambda scores, n: scores.max(), _executions), "This is the one best execution: a lucky seed?"),
-        (_by_cell(lambda scores, n: scores.max()), "This is the cell of the one best trial: take the n best."),
-        (_most_of_the_best, BEST_OF_ALL),
-        (lambda table, n: _score(table).nlargest(n).reset_index().cell.mode()[0], BEST_OF_ALL),
-        (_by_cell(lambda scores, n: scores.median()), "The median is a typical trial: you would choose a good one."),
+        (_effect(lambda d, a, b: -d.mean()), "The sign is wrong: with dropout minus without."),
+        (_effect(lambda d, a, b: np.median(d)), "The mean of the differences is asked for, not the median."),
+        (_effect(half=lambda d, a, b: _t(d) * np.hypot(_error(a), _error(b))), UNPAIRED),
+        (_effect(half=lambda d, a, b: t.ppf(0.975, 2 * len(d) - 2) * np.hypot(_error(a), _error(b))), UNPAIRED),
+        (_effect(half=lambda d, a, b: _t(d) * (_error(a) + _error(b))), UNPAIRED),
+        (_effect(half=lambda d, a, b: 2 * _t(d) * _error(d)), "This is the whole interval: half of it is asked for."),
+        (
+            _effect(half=lambda d, a, b: _t(d) * d.std(ddof=1)),
+            "The standard deviation tells how far seeds spread; the error of their mean is smaller by √n.",
+        ),
+        (_effect(half=lambda d, a, b: _error(d)), "This is the standard error: times Student's t."),
+        (
+            _effect(half=lambda d, a, b: 1.96 * _error(d)),
+            "1.96 is for many seeds: with few, Student's t is larger.",
+        ),
+        (_effect(half=lambda d, a, b: 2 * _error(d)), "2 is for many seeds: with few, Student's t is larger."),
+        (
+            _effect(half=lambda d, a, b: t.ppf(0.95, len(d) - 1) * _error(d)),
+            "Between the 5 % and the 95 % point lie 90 %: take t at .975.",
+        ),
+        (
+            _effect(half=lambda d, a, b: t.ppf(0.975, len(d)) * _error(d)),
+            "n differences have n − 1 degrees of freedom: their mean has used up one.",
+        ),
+        (
+            _effect(half=lambda d, a, b: _t(d) * d.std() / np.sqrt(len(d))),
+            "std divides by n unless told otherwise: ddof=1.",
+        ),
+        (
+            _effect(half=lambda d, a, b: _t(d) * d.std(ddof=1) / len(d)),
+            "The error of a mean falls with the square root of n, not with n.",
+        ),
     ],
     hints=[
-        "First a score per trial: the mean over its executions, with groupby on cell and trial.",
-        "Then, per cell, the mean of the n largest: nlargest(n).mean().",
-        "idxmax gives the name of the cell with the highest.",
+        "Take the differences first: d = with_dropout - without, one number per seed.",
+        "The standard error of their mean is d.std(ddof=1) / np.sqrt(n).",
+        "Half the interval is stats.t.ppf(0.975, n - 1) times that error. Return d.mean() and it.",
     ],
-    praise="Correct: a cell is judged by the settings that you would choose for it.",
+    praise="Correct: whatever a seed does to both runs has fallen out.",
 )
-def cell_at_its_best(table, n):
-    return right_cell(table, n)
+def dropout_effect(with_dropout, without):
+    return _effect()(with_dropout, without)
+
+
+def _t(d):
+    return t.ppf(0.975, len(d) - 1)
 
 
 def expected_maximum(n):
