@@ -368,6 +368,6 @@ def test_flow_refuses_live_outside_a_notebook_tensorboard_without_tensorflow_and
     with pytest.raises(ValueError, match="same number of sequences"):
         fit(make(), GradientFlow(X[:B], Y[:1]))
     copy.deepcopy(GradientFlow(X, Y, tensorboard=tmp_path))  # as Keras Tuner does
-    monkeypatch.setattr("course.views.find_spec", lambda name: None)
+    monkeypatch.setattr("course.gradients.views.find_spec", lambda name: None)
     with pytest.raises(ImportError, match="tensorboard needs TensorFlow"):
         GradientFlow(X, Y, tensorboard=os.fspath(tmp_path))

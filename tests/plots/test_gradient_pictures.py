@@ -11,7 +11,7 @@ def close_figures():
 
 
 def alternative_text(ax):
-    return plots._ALT[ax.figure]
+    return plots.basics._ALT[ax.figure]
 
 
 def test_norm_by_distance_fits_the_factor_and_draws_the_prediction():
