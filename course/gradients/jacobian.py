@@ -73,7 +73,7 @@ def _jacobians(cell, x, start, full):
             e = [e[:, end - width : end] for width, end in zip(widths, np.cumsum(widths), strict=True)]
             states = [s + e[k] if k < taken else s for k, s in enumerate(copies[1:])]
             after = ops.concatenate(step(copies[0], states)[:taken], axis=-1)
-            return ops.sum(after * ops.tile(ops.eye(N, dtype=x.dtype), (x.shape[0], 1)))
+            return ops.sum(after * ops.tile(ops.eye(N, dtype=x.dtype), (x.shape[0], 1))), ()
 
         _, (rows,) = autodiff.differentiate(diagonal)
         return ops.convert_to_numpy(rows).reshape(-1, N, N)

@@ -11,7 +11,7 @@ steps the optimizer is what it was: the model can be saved, and its optimizer re
 import functools
 import warnings
 
-from course.gradients import autodiff, taps
+from course.gradients import autodiff, models, taps
 import keras
 from keras import ops
 import numpy as np
@@ -23,7 +23,7 @@ def attach(model, thresholds):
     The recorder stays with the model, and with it the compiled function, so the next fit need not compile again.
     """
     last = vars(model).get("_course_recorder")
-    same_compile = last is not None and last.tracker is model.metrics[0]  # compile() makes a new loss tracker
+    same_compile = last is not None and last.compile is models.last_compile(model)
     if not same_compile or not thresholds <= last.thresholds:
         if last is not None:
             last.remove()
@@ -44,7 +44,7 @@ class Recorder:
 
     def __init__(self, model, thresholds):
         self.model, self.thresholds = model, thresholds
-        self.tracker = model.metrics[0]
+        self.compile = models.last_compile(model)
         # The optimizer inside a LossScaleOptimizer gets the gradients in their true scale, overflows left out.
         self.optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         self.function = self.plain = self.fit = self.record = None
@@ -90,7 +90,7 @@ class Recorder:
         updates = updates or np.nan
         names = []
         for variable in self.weights:
-            names.append(taps.unique(variable.path, names))
+            names.append(models.unique(variable.path, names))
         logs = {}
         for name, total, largest in zip([*names, "global"], sums, maxima, strict=True):
             logs[f"grad_norm/{name}"] = float(total / steps)

@@ -472,7 +472,7 @@ def unbuilt():
         (
             lambda: sequential(layers.Reshape((T, 2, 2)), layers.ConvLSTM1D(2, 1)),
             ValueError,
-            "ConvLSTM1D, which is not",
+            "conv_lstm1d.*convolutional",
         ),
         (
             lambda: sequential(layers.Reshape((T, 2, 2)), layers.TimeDistributed(layers.LSTM(H))),
