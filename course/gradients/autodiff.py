@@ -87,6 +87,21 @@ def norm(g, axis):
     return ops.squeeze(scale, axis) * ops.sqrt(ops.sum(ops.square(g / scale), axis=axis))
 
 
+def rows(g):
+    """Return a gradient with the same entries that are not 0, each once: the rows that are there, if it is sparse.
+
+    TensorFlow gives the gradient of an Embedding as rows, some of them for the same word: they are summed. The whole
+    matrix, which may be large, is never made.
+    """
+    if not hasattr(g, "indices"):
+        return ops.convert_to_tensor(g)
+    order = ops.argsort(g.indices)
+    indices, values = ops.take(g.indices, order), ops.take(g.values, order, axis=0)
+    number = ops.cumsum(ops.cast(indices[1:] != indices[:-1], "int32"))  # of the word, in their order
+    number = ops.concatenate([ops.zeros((1,), "int32"), number])
+    return ops.segment_sum(values, number, num_segments=ops.shape(indices)[0])
+
+
 def to_numpy(variable):
     """Return the value of a variable; TensorFlow's own way warns with NumPy 2."""
     return ops.convert_to_numpy(ops.copy(variable))  # a tensor of its own, not the variable

@@ -20,6 +20,9 @@ def state_jacobian(layer_or_cell, x, initial_state=None, *, full=False):
     x: one sequence (T, D).
     initial_state: list of arrays (1, H), one per state; zeros if None, also for a stateful layer.
 
+    It steps through the sequence once, and then differentiates N outputs at every step (N = H, or all of the state):
+    T N cell steps in all, uncompiled. Measured: 21 s at T=5,000; for a long sequence take a part of it.
+
     Raises TypeError for anything that is no recurrent layer or cell; ValueError for one that is not built, for a
     wrong shape, and for StackedRNNCells unless `full` (they have no single h).
     """

@@ -66,6 +66,30 @@ def tapped(layers, zeros):
         yield places
 
 
+@contextlib.contextmanager
+def heard(layers):
+    """Within the block, every call of one of `layers` {path: layer} is noted, and goes on as it would.
+
+    Yields {path: (layer, sequences (B, T, D), initial states, mask (B, T) or None)}; the second call is path_2.
+    """
+    calls, here = {}, autodiff.where()
+
+    def note(layer, path, sequences, initial_state, mask=None, training=False):
+        if autodiff.where() != here:
+            raise ValueError(f"model calls {path!r} inside a function that is compiled apart: its steps are hidden.")
+        mask = None if mask is None else tree.flatten(mask)[0]
+        calls[unique(path, calls)] = layer, sequences, initial_state, mask
+        return type(layer).inner_loop(layer, sequences, initial_state, mask=mask, training=training)
+
+    with contextlib.ExitStack() as stack:
+        for path, layer in layers.items():
+            loop = functools.partial(note, layer, path)
+            cudnn = {"use_cudnn": False} if hasattr(layer, "use_cudnn") else {}
+            stack.enter_context(replaced(layer, inner_loop=loop, **cudnn))
+            stack.callback(forget_masks, layer.cell)
+        yield calls
+
+
 def _call(call, path, places, *args, **kwargs):
     """The layer's `call`, which must come to the tapped loop."""
     before = len(places)

@@ -77,7 +77,7 @@ def time_step_norms(model, x, y, sample_weight=None, *, training=False, align="s
             float(ops.convert_to_numpy(loss)),
             {key: ops.convert_to_numpy(norms[key]) for key in sorted(norms)},
         )
-        if scale <= 1 or np.isfinite(loss) and all(np.isfinite(values).all() for values in norms.values()):
+        if scale <= 1 or (np.isfinite(loss) and all(np.isfinite(values).all() for values in norms.values())):
             break
         scale = max(scale / 16, 1.0)  # training would lower it, too
     result = {}
@@ -152,6 +152,7 @@ def _norms(model, layers, variables, training, values, scale, x, y, sample_weigh
             of_each = autodiff.norm(derivative[..., start:end], axis=2)
             key = f"{len(norms):04d} {path}\n{state}"
             norms[key], alive[key] = of_each / ops.cast(scale, of_each.dtype), masks[call]
+    value = ops.cast(value, "float64" if value.dtype == "float64" else "float32")  # NumPy knows no bfloat16
     return value / ops.cast(scale, value.dtype), norms, alive
 
 
