@@ -50,7 +50,7 @@ def time_step_norms(model, x, y, sample_weight=None, *, training=False, align="s
     TensorFlow on a CPU (no XLA) 1.3 to 1.5 at T=100, 2.4 at T=2,000 and 3 to 4 at T=5,000. TensorFlow traces every new
     shape of a batch once, half a second or more: pad batches to one T, or to a few.
 
-    The model, its optimizer, random generators and stateful states stay exactly as they are. Norms down to 1e-38 are
+    The model, its optimizer, random generators and stateful states stay exactly as they are. Norms down to 2e-38 are
     exact in float32: no square is taken unscaled. In float16 the loss is scaled meanwhile as the optimizer scales it,
     and less where that overflows. A norm that is not finite is reported as it is (nan, inf), with a RuntimeWarning;
     another one names a layer all of whose norms are 0 (its output is not used, or its gradient stopped). What cannot be
@@ -80,12 +80,13 @@ def time_step_norms(model, x, y, sample_weight=None, *, training=False, align="s
         if scale <= 1 or (np.isfinite(loss) and all(np.isfinite(values).all() for values in norms.values())):
             break
         scale = max(scale / 16, 1.0)  # training would lower it, too
-    result = {}
+    result, largest = {}, {}
     for key, of_each in norms.items():
         path, state = key[5:].split("\n")
         mask = np.ones(of_each.shape, bool) if alive[key] is None else ops.convert_to_numpy(alive[key]).astype(bool)
         result.setdefault(path, {})[state] = _over_batch(of_each, mask, align, per).astype(of_each.dtype)
-    _warn(loss, result)
+        largest.setdefault(path, {})[state] = of_each.max(0)
+    _warn(loss, largest)
     return result
 
 

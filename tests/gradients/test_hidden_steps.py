@@ -1,5 +1,8 @@
 """Models that hide their steps, their compile or their devices from the instrument: measured rightly or refused."""
 
+import os
+import subprocess
+import sys
 import warnings
 
 from course.gradients import GradientNorms, time_step_norms
@@ -266,7 +269,8 @@ def test_scale_that_overflows_in_half_precision_is_lowered_as_training_would():
 
 @pytest.mark.skipif(not TENSORFLOW, reason="JAX has float64 only when told so at its start")
 def test_double_precision_layer_in_a_single_precision_model():
-    norms = time_step_norms(built(layer=layers.LSTM(H, dtype="float64", name="r")), X, Y)["r"]["h"]
-    np.testing.assert_allclose(
-        norms, time_step_norms(built(layer=layers.LSTM(H, name="r")), X, Y)["r"]["h"], rtol=1e-4
-    )
+    double, single = (built(layer=layers.LSTM(H, dtype=dtype, name="r")) for dtype in ("float64", "float32"))
+    single.set_weights(double.get_weights())
+    norms, expected = (time_step_norms(model, X, Y)["r"]["h"] for model in (double, single))
+    assert norms.dtype == "float64"
+    np.testing.assert_allclose(norms, expected, rtol=1e-4)
