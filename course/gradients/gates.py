@@ -118,4 +118,4 @@ def _min_gru(cell, x, states, after):
 
 
 def _bias(cell):
-    return ops.zeros((cell.kernel.shape[1],), cell.compute_dtype) if cell.bias is None else cell.bias
+    return ops.zeros((cell.kernel.shape[1],), cell.compute_dtype) if cell.bias is None else ops.copy(cell.bias)

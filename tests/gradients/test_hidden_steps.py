@@ -224,7 +224,7 @@ def test_model_on_several_devices_is_refused():
             lambda: model.fit(X, Y, verbose=0, callbacks=[GradientNorms()]),
             lambda: time_step_norms(model, X, Y),
         ):
-            with pytest.raises(ValueError, match="model must train on one device.*under DataParallel"):
+            with pytest.raises(ValueError, match=r"model must train on one device.*under DataParallel"):
                 what()
     finally:
         keras.distribution.set_distribution(None)
