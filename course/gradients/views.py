@@ -8,23 +8,13 @@ LAST_STEPS = {"first_step": 0, "last_step": -1}
 
 
 def draw(flow):
-    """Return a figure with one heat map per layer and state, and its alternative text."""
-    from course import plots
+    """Return the figure of `flow.plot()`, closed, and its alternative text."""
+    from course.plots import basics
     import matplotlib.pyplot as plt
 
-    maps = [(f"{layer}: {state}", norms) for layer, states in flow.history.items() for state, norms in states.items()]
-    figure, axes = plt.subplots(len(maps), 1, figsize=(7, 2.6 * len(maps)), squeeze=False, layout="constrained")
-    for ax, (title, norms) in zip(axes[:, 0], maps, strict=True):
-        plots.gradient_heatmap(norms, ax=ax, epochs=flow.epochs)
-        ax.set_title(title)
-        letter = state if len(state := title.rsplit(" ", 1)[1]) == 1 else "s"
-        ax.images[0].colorbar.set_label(rf"$\Vert dL/d{letter}_t \Vert$")
-    last = ", ".join(
-        f"{title} {norms[-1][0]:.1e} at the first and {norms[-1][-1]:.1e} at the last step" for title, norms in maps
-    )
+    figure = flow.plot()[0].figure
     plt.close(figure)
-    alt = "Heat maps of gradient norms, epochs down, time steps across."
-    return figure, f"{alt} After epoch {flow.epochs[-1]}: {last}."
+    return figure, basics._ALT[figure]
 
 
 class LiveView:

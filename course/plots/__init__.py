@@ -4,7 +4,14 @@ from course.plots.basics import axes, describe, level, lines, rates, show
 from course.plots.diagrams import BLUE, GREEN, ORANGE, arrow, box, canvas, unrolled
 from course.plots.dials import dial
 from course.plots.gates import gates_over_words, lstm_cell
-from course.plots.gradients import gradient_heatmap, jacobian_spectrum, norm_by_distance, weight_norms
+from course.plots.gradients import (
+    gradient_flow,
+    gradient_heatmap,
+    jacobian_spectrum,
+    norm_by_distance,
+    saturation,
+    weight_norms,
+)
 from course.plots.searches import best_so_far, learning_curves, parallel, scores
 
 __all__ = [
@@ -19,6 +26,7 @@ __all__ = [
     "describe",
     "dial",
     "gates_over_words",
+    "gradient_flow",
     "gradient_heatmap",
     "jacobian_spectrum",
     "learning_curves",
@@ -28,6 +36,7 @@ __all__ = [
     "norm_by_distance",
     "parallel",
     "rates",
+    "saturation",
     "scores",
     "show",
     "unrolled",

@@ -4,7 +4,7 @@ import os
 import pickle
 import warnings
 
-from course.gradients import GradientFlow, GradientNorms, time_step_norms
+from course.gradients import GradientFlow, GradientNorms, autodiff, time_step_norms
 import keras
 from keras import layers
 import numpy as np
@@ -18,10 +18,13 @@ rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(6 * B, T, D)).astype("float32"), rng.normal(size=(6 * B, 1)).astype("float32")
 
 
-def make(optimizer=None, with_input=True, **options):
+def make(optimizer=None, with_input=True, start="orthogonal", **options):
     keras.utils.set_random_seed(1)
-    start = [keras.Input((T, D))] if with_input else []
-    model = keras.Sequential([*start, layers.SimpleRNN(H, name="r"), layers.Dense(1, name="d")], name="m")
+    inputs, rnn = (
+        [keras.Input((T, D))] if with_input else [],
+        layers.SimpleRNN(H, recurrent_initializer=start, name="r"),
+    )
+    model = keras.Sequential([*inputs, rnn, layers.Dense(1, name="d")], name="m")
     model.compile(optimizer or keras.optimizers.SGD(0.1), "mse", **({"jit_compile": not TENSORFLOW} | options))
     return model
 
@@ -267,6 +270,34 @@ def test_exploding_gradients_are_reported_as_large_as_they_are_and_nan_stays_nan
     assert np.isnan(logs["grad_norm_max/global"][0])
 
 
+@pytest.mark.skipif(not TENSORFLOW, reason="JAX's gradients are dense")
+@pytest.mark.parametrize("jit", [False, True])
+def test_sparse_rows_are_summed_without_the_whole_matrix(jit):
+    import tensorflow as tf
+
+    values, indices = rng.normal(size=(7, 2)).astype("float32"), np.array([5, 1, 5, 0, 9, 1, 5])
+    dense = np.zeros((10, 2))
+    np.add.at(dense, indices, values)
+
+    @tf.function(jit_compile=jit)
+    def rows(values, indices):
+        return autodiff.rows(tf.IndexedSlices(values, indices, (10, 2)))
+
+    found = rows(values, indices)
+    assert found.shape == (7, 2)
+    np.testing.assert_allclose(np.sort(found[:4], axis=0), np.sort(dense[[0, 1, 5, 9]], axis=0), rtol=1e-5)
+    np.testing.assert_array_equal(found[4:], 0)
+
+
+@pytest.mark.parametrize("size", [2e-38, 1e-30, 1.0, 8e37, 1e38, 3e38])
+@pytest.mark.parametrize("jit", [False, True])
+def test_norm_is_right_from_the_smallest_to_the_largest_number(size, jit):
+    g = np.array([[0.6 * size, -0.8 * size], [0.0, size]], "float32")
+    model = make(jit_compile=jit)
+    norms = autodiff.compiled(lambda g: autodiff.norm(g, axis=1), model)(keras.ops.convert_to_tensor(g))
+    np.testing.assert_allclose(norms, [size, size], rtol=1e-5)
+
+
 @pytest.mark.parametrize("bad", [0, -1.0, "1", [1.0, np.nan], None])
 def test_bad_thresholds_are_refused(bad):
     with pytest.raises((TypeError, ValueError), match="thresholds must be"):
@@ -286,6 +317,101 @@ def test_train_step_that_bypasses_the_optimizer_is_reported_as_nan_with_a_warnin
     with pytest.warns(RuntimeWarning, match="no gradient reached the optimizer"):
         logs = fit(model, GradientNorms())
     assert np.isnan(logs["grad_norm/global"][0])
+
+
+def test_progress_line_shows_the_global_norm_alone_and_all_on_request(capsys):
+    logs = fit(make(), GradientNorms(0.5), verbose=2)
+    line = capsys.readouterr().out
+    assert "grad_norm/global: " in line
+    assert line.count("grad_") == 1
+    assert len([name for name in logs if name.startswith("grad_")]) == 13
+    fit(make(), GradientNorms(verbose=True), verbose=2)
+    assert capsys.readouterr().out.count("grad_") == 12
+    alone = fit(make(), GradientNorms(0.5, weights=False))
+    assert list(alone) == ["loss", "grad_norm/global", "grad_norm_max/global", "grad_norm_above/0.5"]
+
+
+def test_epoch_without_logs_is_no_error():
+    model = make()
+    callback = GradientNorms()
+    callback.set_model(model)
+    callback.on_train_begin()
+    callback.on_epoch_begin(0)
+    model.train_on_batch(X[:B], Y[:B])
+    callback.on_epoch_end(0)
+    callback.on_train_end()
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="a train_step looks otherwise on JAX")
+@pytest.mark.parametrize("split", [False, True])
+def test_step_that_applies_twice_does_not_halve_the_means(split):
+    import tensorflow as tf
+
+    class Twice(keras.Sequential):
+        def train_step(self, data):
+            with tf.GradientTape() as tape:
+                loss = keras.ops.mean((self(data[0]) - data[1]) ** 2)
+            weights = self.trainable_weights
+            pairs = list(zip(tape.gradient(loss, weights), weights, strict=True))
+            for part in (pairs[:3], pairs[3:]) if split else (pairs, pairs):
+                self.optimizer.apply_gradients(part)
+            return {"loss": loss}
+
+    model = Twice(make().layers, name="m")
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    model.optimizer.build(model.trainable_variables)
+    plain = make(keras.optimizers.SGD(0.0))
+    twice, once = (fit(m, GradientNorms()) for m in (model, plain))
+    for name in WEIGHTS:
+        np.testing.assert_allclose(twice[f"grad_norm/{name}"], once[f"grad_norm/{name}"], rtol=1e-5)
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="on JAX Keras itself stops")
+def test_compile_in_a_callback_is_followed_from_the_next_epoch_on():
+    class Compile(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.compile(keras.optimizers.SGD(0.0), "mse")
+            self.model.make_train_function()
+
+    logs = fit(make(), Compile(), GradientNorms(), epochs=3)["grad_norm/global"]
+    assert np.isfinite(logs).all()
+    assert logs[1] == pytest.approx(logs[2], rel=1e-6)
+
+
+@pytest.mark.parametrize("floatx", ["float16", "bfloat16", "float64"])
+def test_other_precisions_agree_with_single(floatx):
+    if floatx == "float64" and not TENSORFLOW:
+        pytest.skip("JAX has float64 only when told so at its start")
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(floatx)
+    try:
+        model = make(keras.optimizers.SGD(0.0), start="glorot_uniform")  # Keras has no orthogonal half
+        reference = make_like(model)
+        logs = fit(model, GradientNorms(0.5))
+        norms = time_step_norms(model, X[:B], Y[:B])
+    finally:
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+    tolerance = {"float16": 0.02, "bfloat16": 0.15, "float64": 1e-4}[floatx]
+    reference = reference()
+    expected = fit(reference, GradientNorms(0.5))
+    flows = time_step_norms(reference, X[:B], Y[:B])
+    np.testing.assert_allclose(logs["grad_norm/global"], expected["grad_norm/global"], rtol=tolerance)
+    np.testing.assert_allclose(
+        norms["r"]["h"].astype("float64"), flows["r"]["h"], rtol=tolerance, atol=tolerance * flows["r"]["h"].max()
+    )
+
+
+def make_like(model):
+    """A function that makes the same model in float32."""
+    weights = [np.asarray(w, "float32") for w in model.get_weights()]
+
+    def make_it():
+        twin = make(keras.optimizers.SGD(0.0))
+        twin.set_weights(weights)
+        return twin
+
+    return make_it
 
 
 # GradientFlow
@@ -371,3 +497,48 @@ def test_flow_refuses_live_outside_a_notebook_tensorboard_without_tensorflow_and
     monkeypatch.setattr("course.gradients.views.find_spec", lambda name: None)
     with pytest.raises(ImportError, match="tensorboard needs TensorFlow"):
         GradientFlow(X, Y, tensorboard=os.fspath(tmp_path))
+
+
+def test_flow_takes_the_first_batch_of_a_dataset_once():
+    batches = [(X[k : k + B], Y[k : k + B]) for k in range(0, len(X), B)]
+
+    class Dataset(keras.utils.PyDataset):
+        def __getitem__(self, index):
+            return batches[index]
+
+        def __len__(self):
+            return len(batches)
+
+    sources = [iter(batches), Dataset()]
+    if TENSORFLOW:
+        import tensorflow as tf
+
+        sources.append(tf.data.Dataset.from_tensor_slices((X, Y)).batch(B))
+    expected = time_step_norms(make(), X[:B], Y[:B])["r"]["h"]
+    for source in sources:
+        flow = GradientFlow(source)
+        np.testing.assert_array_equal(flow.data[0], X[:B])
+    fit(make(), flow)
+    np.testing.assert_allclose(flow.history["r"]["h"][0], expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="y and sample_weight must be None"):
+        GradientFlow(Dataset(), Y)
+    with pytest.raises(ValueError, match=r"x must yield batches \(x, y\)"):
+        GradientFlow(iter([X]))
+    with pytest.raises(TypeError, match=r"x must be an array, or a list .* got a list with floats in it"):
+        time_step_norms(make(), [1.0, 2.0], Y)
+
+
+def test_flow_draws_itself_and_keeps_the_layers_it_is_asked_for():
+    keras.utils.set_random_seed(0)
+    both = [layers.LSTM(H, return_sequences=True, name="low"), layers.GRU(H, name="top")]
+    model = keras.Sequential([keras.Input((T, D)), *both, layers.Dense(1)])
+    model.compile("sgd", "mse", jit_compile=not TENSORFLOW)
+    flow = GradientFlow(X[:B], Y[:B], layers=["top"])
+    with pytest.raises(ValueError, match="nothing was measured yet"):
+        flow.plot()
+    fit(model, flow)
+    assert {layer: list(states) for layer, states in flow.history.items()} == {"top": ["h"]}
+    (ax,) = flow.plot()
+    assert "top: h" in (ax.get_title(), ax.get_title("left"))
+    with pytest.raises(ValueError, match=r"layers must be some of \['low', 'top'\], got \['no'\]"):
+        fit(model, GradientFlow(X[:B], Y[:B], layers=["no"]))

@@ -73,3 +73,31 @@ def test_jacobian_spectrum_draws_the_singular_values():
 def test_bad_input_names_the_argument(call, argument):
     with pytest.raises(ValueError, match=argument):
         call()
+
+
+def test_heat_map_draws_rows_at_the_numbers_of_their_epochs():
+    assert plots.gradient_heatmap(np.ones((3, 2)), epochs=[0, 10, 20]).images[0].get_extent() == [0.5, 2.5, 25, -5]
+    ax = plots.gradient_heatmap(np.ones((3, 2)), epochs=[0, 1, 5])
+    assert ax.get_ylim() == (7, -0.5)
+    assert all(float(tick).is_integer() for tick in ax.get_yticks())
+    with pytest.raises(ValueError, match="epochs must be one number, or 3 rising ones"):
+        plots.gradient_heatmap(np.ones((3, 2)), epochs=[0, 10])
+
+
+def test_flow_of_many_layers_is_a_compact_grid_under_one_scale():
+    history = {f"layer {k}": {"h": np.full((3, 4), 10.0**-k), "c": np.zeros((3, 4))} for k in range(4)}
+    axes = plots.gradient_flow(history, epochs=[0, 1, 2])
+    assert len(axes) == 8
+    assert {(ax.images[0].norm.vmin, ax.images[0].norm.vmax) for ax in axes} == {(1e-3, 1.0)}
+    width, height = axes[0].figure.get_size_inches()
+    assert height < 5 < width < 16
+    assert len(axes[0].figure.axes) == 9  # one colour bar
+    assert "layer 3: h 1.0e-03 at the first" in alternative_text(axes[0])
+    with pytest.raises(ValueError, match="nothing was measured yet"):
+        plots.gradient_flow({})
+
+
+def test_saturation_draws_a_point_for_each_unit():
+    axes = plots.saturation({"lstm": {"i": np.array([[0.1, 0.2], [0.5, 0.5]]), "h": np.zeros((2, 2))}})
+    assert axes[0].lines[1].get_xydata().tolist() == [[0.1, 0.2], [0.5, 0.5]]
+    assert "lstm i 30% low and 35% high" in alternative_text(axes[0])
