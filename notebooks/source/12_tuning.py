@@ -180,7 +180,7 @@ plots.show(axes)
 
 # %% tags=["guess"]
 dropout_does = classroom.guess(
-    "what dropout does to 64 units",
+    "12.1 what dropout does to 64 units",
     [
         "helps both times",
         "hurts both times",
@@ -289,7 +289,7 @@ check.dropout_effect(solution_dropout_effect)
 
 # %% tags=["guess"]
 how_much_lower = classroom.guess(
-    "new scores of the winner", unit="hundredths lower", answer=...
+    "12.2 new scores of the winner", unit="hundredths lower", answer=...
 )
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}

@@ -14,7 +14,7 @@ import threading
 import time
 
 from course import experiments
-from course.experiments import Processes, store, success_rate, sweep
+from course.experiments import Processes, executors, store, success_rate, sweep
 import nbformat
 import numpy as np
 import pandas as pd
@@ -227,11 +227,27 @@ def test_a_run_that_takes_its_process_down_is_a_row_and_the_others_go_on():
     assert frame.score.dropna().tolist() == [0, 2, 0, 1, 2]
 
 
-def test_seeds_of_a_setting_stay_in_one_process_until_others_would_idle():
-    frame = sweep(nap, {"units": [8, 16], "rate": [0.1]}, range(6), executor=Processes(2))
-    assert frame.groupby("units").pid.nunique().tolist() == [1, 1]
-    frame = sweep(nap, {"units": [8], "rate": [0.1]}, range(6), executor=Processes(2))
-    assert frame.pid.nunique() == 2
+def test_what_comes_after_a_run_is_the_same_setting_until_others_would_idle(monkeypatch):
+    """As many runs are under way as there are workers, so the next one goes to the worker that did the last."""
+    asked, original = [], executors.carry_out
+
+    def watched(function, ask, executor):
+        def listed(last):
+            asked.append((last and last[1]["units"], (task := ask(last)) and task[1]["units"]))
+            return task
+
+        return original(function, listed, executor)
+
+    class Two(executors.Here):
+        workers = 2
+
+    monkeypatch.setattr(executors, "carry_out", watched)
+    sweep(square, {"units": [8, 16]}, range(6), executor=Two())
+    assert {(last, task) for last, task in asked if last and task} == {(8, 8), (16, 16)}
+    asked.clear()
+    sweep(square, {"units": [8, 16, 32]}, range(2), executor=Two())
+    assert [task for last, task in asked[:2]] == [8, 16]
+    assert {task for last, task in asked if last != task} == {8, 16, 32, None}
 
 
 SCRIPT = """

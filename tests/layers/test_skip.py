@@ -2,7 +2,6 @@
 
 from course.gradients import time_step_norms
 from course.layers import (
-    DilatedCell,
     DilatedRNN,
     GRUCell,
     LSTMCell,
@@ -13,6 +12,7 @@ from course.layers import (
     SkipCell,
     SkipRNN,
 )
+from course.layers.skip import DilatedCell
 import keras
 from keras import ops
 import numpy as np
