@@ -92,7 +92,9 @@ def _is_global(name):
 def _keep_from_the_bar(history, epoch, logs=None):
     """What History does at the end of an epoch; then the logs go on to Keras' progress bar, which comes after it."""
     type(history).on_epoch_end(history, epoch, logs)
-    for name in [name for name in logs or () if name.startswith("grad_") and name != "grad_norm/global"]:
+    for name in [
+        name for name in logs or () if name.startswith(("grad_norm", "grad_clipped")) and name != "grad_norm/global"
+    ]:
         del logs[name]
 
 
