@@ -4,6 +4,7 @@ import functools
 import json
 import os
 from pathlib import Path
+import shutil
 import sys
 
 from course.experiments import Processes, store
@@ -51,16 +52,29 @@ KINDS = {
 }
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.__name__)
 def make(request):
     """Return a function of a folder that returns a tuner of each kind."""
     given = {"objective": "val_accuracy", "seed": 3, "project_name": "test", **KINDS[request.param]}
     return lambda folder: request.param(build, directory=str(folder), **given)
 
 
-def test_every_training_is_a_row_and_every_epoch_one_of_the_curves(tmp_path):
-    tuner = searched(tmp_path)
-    frame, curves = tuner.executions(), tuner.curves()
+@pytest.fixture(scope="module")
+def whole(make, tmp_path_factory):
+    """Return a finished search of each kind, for reading."""
+    tuner = make(tmp_path_factory.mktemp("whole"))
+    tuner.search(**DATA, verbose=0)
+    return tuner
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """Return a finished random search of three trials of two executions, for reading."""
+    return searched(tmp_path_factory.mktemp("found"))
+
+
+def test_every_training_is_a_row_and_every_epoch_one_of_the_curves(found):
+    frame, curves = found.executions(), found.curves()
     assert list(frame) == ["trial", "execution", "seed", "units", "dropout", "rate", "score", "best_epoch", "epochs",
                            "seconds", "parameters", "error"]  # fmt: skip
     assert frame[["trial", "execution", "seed"]].to_numpy().tolist() == [
@@ -75,8 +89,8 @@ def test_every_training_is_a_row_and_every_epoch_one_of_the_curves(tmp_path):
     assert (frame.parameters == H * (2 + H + 1) + 3 * (H + 1)).all()
 
 
-def test_the_interface_is_keras_tuners(tmp_path, capsys):
-    tuner = searched(tmp_path)
+def test_the_interface_is_keras_tuners(found, capsys):
+    tuner = found
     assert isinstance(tuner, keras_tuner.RandomSearch)
     means = tuner.executions().groupby("trial").score.mean()
     best = tuner.oracle.get_best_trials()[0]
@@ -86,43 +100,38 @@ def test_the_interface_is_keras_tuners(tmp_path, capsys):
     assert f"Score: {best.score}" in capsys.readouterr().out
 
 
-def test_the_best_model_has_the_weights_of_its_best_epoch(tmp_path):
-    tuner = searched(tmp_path)
+def test_the_best_model_has_the_weights_of_its_best_epoch(found):
+    tuner = found
     model, trial = tuner.get_best_models()[0], tuner.oracle.get_best_trials()[0]
     accuracy = model.evaluate(*DATA["validation_data"], verbose=0, return_dict=True)["accuracy"]
     frame = tuner.executions()
     assert accuracy == pytest.approx(frame.score[frame.trial == int(trial.trial_id)].max())
 
 
-def test_a_finished_search_asked_again_trains_nothing_and_more_trials_train_only_those(tmp_path, make, monkeypatch):
-    first = make(tmp_path)
-    first.search(**DATA, verbose=0)
+def test_a_finished_search_asked_again_trains_nothing(whole, make, monkeypatch):
     monkeypatch.setattr(tuners, "train", lambda *given: pytest.fail("trained again"))
-    again = make(tmp_path)
+    again = make(whole.directory)
     again.search(**DATA, verbose=0)
-    pd.testing.assert_frame_equal(again.executions(), first.executions())
-    pd.testing.assert_frame_equal(again.curves(), first.curves())
+    pd.testing.assert_frame_equal(again.executions(), whole.executions())
+    pd.testing.assert_frame_equal(again.curves(), whole.curves())
 
 
-def test_a_longer_search_begins_with_the_shorter_one(tmp_path):
-    short, seen = searched(tmp_path), []
-    longer = random_search(tmp_path, max_trials=5)
+def test_a_longer_search_begins_with_the_shorter_one(found, tmp_path):
+    folder, seen = shutil.copytree(found.directory, tmp_path / "longer"), []
+    longer = random_search(folder, max_trials=4)
     original, tuners.train = tuners.train, lambda *given: seen.append(given[2]) or original(*given)
     try:
         longer.search(**DATA, verbose=0)
     finally:
         tuners.train = original
-    assert seen == [1, 2, 1, 2]
-    pd.testing.assert_frame_equal(longer.executions()[:6], short.executions())
+    assert seen == [1, 2]
+    pd.testing.assert_frame_equal(longer.executions()[:6], found.executions())
 
 
-def test_the_same_seed_gives_the_same_table(tmp_path, make):
-    tables = []
-    for name in "ab":
-        tuner = make(tmp_path / name)
-        tuner.search(**DATA, verbose=0)
-        tables.append(without_times(tuner))
-    pd.testing.assert_frame_equal(*tables)
+def test_the_same_seed_gives_the_same_table(whole, make, tmp_path):
+    again = make(tmp_path)
+    again.search(**DATA, verbose=0)
+    pd.testing.assert_frame_equal(without_times(again), without_times(whole))
 
 
 def test_neighbouring_seeds_try_different_settings_and_0_is_a_seed(tmp_path):
@@ -135,8 +144,8 @@ def test_neighbouring_seeds_try_different_settings_and_0_is_a_seed(tmp_path):
     assert not zero & one
 
 
-def test_on_processes_the_table_is_the_same(tmp_path):
-    here, there = searched(tmp_path / "a"), searched(tmp_path / "b", executor=Processes(2))
+def test_on_processes_the_table_is_the_same(found, tmp_path):
+    here, there = found, searched(tmp_path, executor=Processes(2))
     pd.testing.assert_frame_equal(without_times(here), without_times(there), check_exact=False, rtol=1e-4)
 
 
@@ -144,9 +153,7 @@ class Killed(BaseException):
     """As SIGKILL: nothing catches it."""
 
 
-def test_killed_before_or_after_any_write_nothing_is_lost_or_trained_again(tmp_path, make, monkeypatch):
-    whole = make(tmp_path / "whole")
-    whole.search(**DATA, verbose=0)
+def test_killed_before_or_after_any_write_nothing_is_lost_or_trained_again(tmp_path, make, whole, monkeypatch):
     writes, trained = [], []
     original_train, original_write = tuners.train, store.write
 
@@ -296,12 +303,12 @@ def other_build(folder):
         (other_build, "function"),
     ],
 )
-def test_what_another_search_has_left_is_refused(tmp_path, change, named):
-    tuner = searched(tmp_path, max_trials=1, executions_per_trial=1)
+def test_what_another_search_has_left_is_refused(found, tmp_path, change, named):
+    shutil.copytree(found.directory, tmp_path, dirs_exist_ok=True)
     with pytest.raises(ValueError, match="directory holds results that something else has made") as refused:
         change(tmp_path)
     assert named in str(refused.value)
-    assert len(random_search(tmp_path, max_trials=1, executions_per_trial=1).executions()) == len(tuner.executions())
+    pd.testing.assert_frame_equal(random_search(tmp_path).executions(), found.executions())
 
 
 def test_a_second_search_in_the_same_directory_is_refused(tmp_path):
@@ -314,8 +321,8 @@ def test_a_second_search_in_the_same_directory_is_refused(tmp_path):
         tuner.search(**DATA, callbacks=[Again()], verbose=0)
 
 
-def test_the_state_is_one_file_beside_the_weights(tmp_path):
-    tuner = searched(tmp_path)
+def test_the_state_is_one_file_beside_the_weights(found):
+    tuner = found
     names = sorted(path.name for path in Path(tuner.project_dir).iterdir())
     weights = sorted(f"trial_{t}_execution_{k}.npz" for t in range(3) for k in (0, 1))
     assert names == ["lock", "search.json", *weights]
