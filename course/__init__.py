@@ -9,7 +9,7 @@ Eight rooms, each with a face that lists what is public in it:
     experiments  a run over seeds and settings; success rates; a model for every seed
     tuning       Keras Tuner's tuners, which keep every training
     plots        draws what it is given
-    classroom    exercises, checks, quizzes
+    classroom    predictions, exercises, checks, quizzes
 
 Rooms import downwards only: `tuning` and `classroom` may use the others; `layers`, `by_hand`, `sequences` and `plots`
 use none. Importing a room changes nothing in your process, but for `classroom`, which makes it a lesson's.

@@ -68,7 +68,7 @@ def train(seed, units, dropout, learning_rate, wrong, split=0, epochs=60):
 
 
 def searched():
-    """Run the search of the lesson with its 60 trials; return its table with the test accuracy of every execution."""
+    """Run the search of the lesson with its 40 trials; return its table with the test accuracy of every execution."""
     data = sequences.digits(**DATA, wrong=0.3)
     tuner = RandomSearch(
         build,

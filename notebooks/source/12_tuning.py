@@ -7,7 +7,7 @@
 # **You will be able to**
 # - write a search space, start a search, stop it and go on with it;
 # - say what one choice does while the others are held fixed, with an interval;
-# - say how far a winner's score lies above what it is worth, and why;
+# - say how a winner's score relates to what it is worth, and why;
 # - report a result from images that no choice has seen.
 #
 # **50 minutes** · needs: [01](01_what_an_rnn_computes.ipynb), and pandas' `groupby` · letters: [notation](../docs/notation.md)
@@ -30,8 +30,8 @@ from scipy import stats
 #
 # Two things can go wrong, and you tell them apart by the accuracy on the examples a network is trained with. It
 # **underfits**: not even those are learned. It **overfits**: those are learned by heart, new ones are not. The usual advice
-# for the second is to shrink the network or to use *dropout*: at every training step a random share of the numbers that
-# enter a unit is set to 0 (claim C03).
+# for the second is to shrink the network or to use *dropout*: at every update of the weights a random share of the numbers that
+# enter a unit is set to 0; it is off when accuracies are measured. (Claim C03: shrink it, or raise dropout.)
 #
 # Our task invites memorising: name a handwritten digit that is read row by row, $T = 8$ steps of $D = 8$ pixels, from 400
 # examples of which three in ten carry a **wrong label**. The 200 *validation* images, to choose by, and the 1,000 *test*
@@ -111,13 +111,13 @@ print(tuner.executions()[["trial", "execution", "seed", "units", "dropout", "sco
 
 # %% [markdown]
 # Now ask for four trials in the same folder. While the bar runs, **press ■** (interrupt the kernel), then run the cell again:
-# it goes on. Whatever has finished is on disk, even if the machine goes off.
+# it goes on. (Too late? Ask for eight.) Whatever has finished is on disk, even if the machine goes off.
 
 # %%
 tuner = search(max_trials=4)
 again = search(max_trials=4)
 same_table = again.executions().equals(tuner.executions())
-print(f"asked a third time: same table, nothing trained: {same_table}")
+print(f"asked a third time, the same table, seconds included: {same_table}")
 tuner.results_summary(2)
 
 # %% [markdown]
@@ -152,7 +152,7 @@ check.space(solution_space)
 # ## 3 · What a table of trials says, and what it does not
 #
 # The same search with 40 trials of two executions is recorded in `data/12_search.csv` (`data/record_12.py` made it). Its
-# first trials are the ones you have trained.
+# first trials are the ones you have trained, there on Keras' JAX backend, whose random numbers are others.
 
 # %%
 recorded = pd.read_csv("../data/12_search.csv")
@@ -171,7 +171,7 @@ axes[0].figure.suptitle(
 plots.show(axes)
 
 # %% [markdown]
-# **What to notice.** Each panel shows one choice while the two others vary, which is where the scatter comes from. Is some
+# **What to notice.** Each panel shows one choice while the two others vary, which is where most of the scatter comes from. Is some
 # dropout good? The table cannot say: it may depend on the size. To find out, **vary one thing and hold the others fixed**, over
 # seeds: `data/12_dropout.csv` has four sizes without dropout and with 0.25, ten seeds each, 60 epochs, learning rate 0.005.
 #
@@ -200,8 +200,8 @@ def paired(runs, column):
     return pd.DataFrame({"change": change.mean(), "half": half})
 
 
-runs = pd.read_csv("../data/12_dropout.csv")
-sixty = runs[runs.epochs.isna()]
+runs = pd.read_csv("../data/12_dropout.csv").fillna({"epochs": 60})
+sixty = runs[runs.epochs == 60]
 wrong, right = sixty[sixty.wrong == 0.3], sixty[sixty.wrong == 0.0]
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
@@ -219,7 +219,9 @@ for number, (name, effect) in enumerate(effects.items()):
     said.append(f"{name}: {', '.join(each)}")
 ax.set_xticks([8, 16, 32, 64], [8, 16, 32, 64])
 ax.set_xticks([], minor=True)
-ax.set_title("Dropout saves large networks from wrong labels; with right ones it costs")
+ax.set_title(
+    "60 epochs: dropout saves large networks from wrong labels; with right ones it costs"
+)
 plots.level(ax, 0, "no change").legend(title="bars: 95 % interval")
 plots.show(ax, alt=f"Change of the test accuracy by dropout, against size. {'; '.join(said)}.")
 small, large = (effects["3 in 10 labels wrong"].loc[size] for size in (8, 64))
@@ -228,31 +230,34 @@ signs = large.change > 0, clean.change[64] > 0
 told = {(True, True): 0, (False, False): 1, (True, False): 2, (False, True): 3}
 dropout_does.outcome(dropout_does.choices[told[signs]])
 
+# %% [markdown]
+# Why? `training_last` is the accuracy on the labels given, wrong ones included, and `right_last` on the true labels of the same
+# images. A network that knows every digit and no wrong label has 0.70 and 1.00; one that knows all by heart 1.00 and 0.70.
+# `test_best` is the test accuracy at the best validation epoch, that is with **stopping in time**.
+
 # %%
-shown = ["training_last", "test_last", "test_best"]
+shown = ["training_last", "right_last", "test_last", "test_best"]
 middle = wrong.groupby(["units", "dropout"])[shown].mean()
-kept = right.groupby(["units", "dropout"])[shown].mean()
+kept = right.groupby(["units", "dropout"])[["training_last", "test_last"]].mean()
 print(pd.concat({"3 in 10 wrong": middle, "all right": kept}, axis=1).round(2).to_string())
-
-# %% [markdown]
-# **What to notice.** `training_last` is the accuracy on the labels given, wrong ones included. Without dropout 64 units learn all of
-# them by heart, and the test pays for it; with dropout they cannot. With right labels there is nothing to be saved from, and
-# dropout costs at every size, most where there is least room. Eight units cannot memorise anyway: with wrong labels their
-# interval holds 0.
-#
-# So C03 holds *if* the network memorises something that is wrong. Look at `test_best`, too, the test accuracy at the best
-# validation epoch: **stopping in time** does most of dropout's work here, for nothing. And dropout needs time: four times as
-# many epochs let the small network gain from it as well.
-
-# %%
 on_top = paired(wrong, "test_best").loc[64]
-print(f"64 units, on top of stopping in time: {on_top.change:+.3f} ± {on_top.half:.3f}")
-print(f"8 units, wrong labels, 60 epochs: {small.change:+.3f} ± {small.half:.3f}")
-longer = runs[runs.epochs == 240]
-print("240 epochs, test accuracy after the last:")
-print(longer.groupby(["units", "dropout"]).test_last.mean().round(2).to_string())
+stopped = (middle.test_best - middle.test_last)[64, 0.0]
+print(f"64 units: stopping in time {stopped:+.3f}")
+print(f"          dropout on top of it {on_top.change:+.3f} ± {on_top.half:.3f}")
+print(f"8 units, wrong labels: dropout {small.change:+.3f} ± {small.half:.3f}")
+late = paired(runs[runs.epochs == 240], "test_last")
+said = (f"{u} units {e.change:+.2f} ± {e.half:.2f}" for u, e in late.iterrows())
+print(f"240 epochs, five seeds: dropout {', '.join(said)}")
 
 # %% [markdown]
+# **What to notice.** Without dropout 64 units learn all labels by heart, and the test pays for it; with dropout they do not. Eight
+# units have hardly begun to memorise: dropout gains them nothing. With right labels there is nothing to be saved from, and after
+# 60 epochs dropout costs at every size. (Dropout needs time: with 240 epochs the small network gains, too, with wrong labels. Whether
+# time would repay the cost with right ones is not measured.)
+#
+# So C03 holds *if* the network memorises something that is wrong. And stopping in time does most of dropout's work here, at the
+# price of 200 rightly labelled images to stop by.
+#
 # ### Exercise 2 · One effect, with its interval
 # `with_dropout` and `without` hold test accuracies, one per seed, in the same order of seeds. Return the mean difference
 # (with minus without) and half its 95 % interval: Student's $t_{.975}$ with $n - 1$ degrees of freedom,
@@ -270,7 +275,7 @@ check.dropout_effect()
 
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-# Seed by seed: what a seed does to both runs falls out of the difference, so the interval is as short as it can be.
+# Seed by seed: what a seed does to both runs alike falls out of the difference. It may be little; pairing costs nothing.
 def solution_dropout_effect(with_dropout, without):
     d = np.asarray(with_dropout) - np.asarray(without)
     half = stats.t.ppf(0.975, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d))
@@ -280,17 +285,16 @@ def solution_dropout_effect(with_dropout, without):
 check.dropout_effect(solution_dropout_effect)
 
 # %% [markdown]
-# ## 4 · How much of the winner's score is luck
+# ## 4 · The winner, trained again
 #
 # The best of the 40 trials has been trained again, with 20 new seeds (`data/12_seeds.csv`), the same images, everything else
 # the same.
 #
-# **Predict, then run.** By how many hundredths will its new validation scores lie below the score it won with, on average?
+# **Predict, then run.** By how many hundredths will the mean of its new validation scores differ from the score it won with (minus:
+# lower)? One image of the 200 is half a hundredth.
 
 # %% tags=["guess"]
-how_much_lower = classroom.guess(
-    "12.2 new scores of the winner", unit="hundredths lower", answer=...
-)
+how_much_lower = classroom.guess("12.2 new scores of the winner", unit="hundredths", answer=...)
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
 # The outcome
@@ -300,30 +304,35 @@ promised, seeds = trials.score[best], pd.read_csv("../data/12_seeds.csv")
 of = {name: own for name, own in seeds.groupby("setting")}
 new = of["winner"].validation_best
 lower, half = promised - new.mean(), stats.t.ppf(0.975, len(new) - 1) * new.sem()
-ax = plt.subplots(figsize=(7.2, 2.6))[1]
-ax.plot(new, 0.2 * new.groupby(new).cumcount(), "o", label="the winner, 20 new seeds")
-ax.plot(trials.score.nlargest(5), np.full(5, 1.3), "s", color="black", label="five best trials")
-ax.set(ylim=(-0.3, 2.3), yticks=[], xlabel="validation accuracy at the best epoch")
+ax = plt.subplots(figsize=(7.2, 2.2))[1]
+ax.plot(new, 0.2 * new.groupby(new).cumcount(), "o", label="20 new seeds, equal ones piled up")
+ax.axvline(
+    promised, color="black", linestyle="--", label="the score it won with, a mean of two seeds"
+)
+ax.set(ylim=(-0.3, 2.6), yticks=[], xlabel="validation accuracy at the best epoch")
 ax.set_title("Trained again, the winner scores less, on the same images")
 ax.legend(loc="upper left")
 plots.show(
     ax,
     alt=f"New scores {new.min():.3f} to {new.max():.3f}, mean {new.mean():.3f}; the winning score was {promised:.3f}.",
 )
+pairs = (new.to_numpy()[:, None] + new.to_numpy()) / 2
+reach = np.mean(pairs[np.triu_indices(len(new), 1)] >= promised)
 print(
-    f"lower by {lower:.3f} ± {half:.3f}; {sum(new >= promised)} of {len(new)} reach {promised:.3f}"
+    f"lower by {lower:.3f} ± {half:.3f}; {reach:.0%} of the pairs of new seeds reach {promised:.4f}"
 )
-how_much_lower.outcome(round(100 * lower, 1), margin=0.5)
+how_much_lower.outcome(round(-100 * lower, 1), margin=0.5)
 
 # %% [markdown]
 # **What to notice.** Of many trials, one that is lucky wins more easily; new seeds do not bring its luck. That is the
-# **winner's curse**. It is an *offset*: the score is too high on average, however little the seeds spread. Searches of
-# other lengths, drawn from the 40 trials, show that it grows:
+# **winner's curse**. It is an *offset*: the score is too high on average, however little the seeds spread. Shorter searches, drawn
+# from the 40 trials, show it against the test images:
 
 
 # %%
 def winners(trials, n, searches=2000):
     """Mean score and mean test accuracy of the best of n trials, over many draws."""
+    # n different trials at random, a row for each search
     draws = np.random.default_rng(0).random((searches, len(trials))).argsort(axis=1)[:, :n]
     score, test = trials.score.to_numpy(), trials.test.to_numpy()
     best = draws[np.arange(searches), score[draws].argmax(axis=1)]
@@ -337,10 +346,15 @@ for n in (1, 3, 10, 40):
     )
 
 # %% [markdown]
+# **What to notice.** Both rise, the score a little more. From 10 to 40 trials the table cannot tell any more: all searches end at the
+# same few winners. Exercise 3 gives the rule.
+
+# %% [markdown]
 # ## 5 · The test images, once
 #
 # A search ends with a *setting*. Its result comes from new seeds and from images that no choice has seen: here, beside a
-# guess made before there was any search, 32 units, no dropout, learning rate 0.003, stopped in time like all of them.
+# guess made before there was any search, 32 units, no dropout, learning rate 0.003, stopped in time like all of them. (We have
+# looked at test accuracies all along, to show what a search does; in work of yours, do not.)
 
 # %%
 won, guessed = (of[name].set_index("seed").test_best for name in ("winner", "plain"))
@@ -356,8 +370,8 @@ print(
 )
 
 # %% [markdown]
-# **What to notice.** The interval counts seeds only. Other images would spread the numbers as well, and a search on other images could
-# end elsewhere: one search on one set of images is one draw. Note also what the test may *not* be used for: as soon as you
+# **What to notice.** The search was worth it; which of its choices did it, this does not tell. The interval counts seeds only: a search
+# on other images could end elsewhere, and one search on one set of images is one draw. Note also what the test may *not* be used for: as soon as you
 # choose by it, it is a validation set.
 #
 # ### Exercise 3 · Simulate a search
@@ -405,21 +419,17 @@ check.winner(solution_winner)
 # %% [markdown]
 # ## Measured
 #
-# *Live* is what this notebook has trained, *recorded* what it has read. The tests train a part of each record again.
+# *Live* is what this notebook has trained, *recorded* what it has read from `data/`.
 
 # %%
 # NBVAL_CHECK_OUTPUT
+brings, costs = large.change - large.half, clean.change + clean.half
 verdicts = {
-    "live: asked again, the same table and nothing trained": same_table,
-    "live: settings and, within 0.1, scores of the record": same_settings and apart < 0.1,
-    "recorded, C03: 3 in 10 labels wrong, dropout brings 64 units over .1": large.change
-    - large.half
-    > 0.1,
-    "recorded, C03: all labels right, it costs at every size": (clean.change + clean.half).max()
-    < 0,
-    "recorded: stopping in time leaves dropout less than .1 to gain": on_top.change
-    + on_top.half
-    < 0.1,
+    "live: asked again, the same table to the second: nothing trained": same_table,
+    "live: settings and, within .06, scores of the record": same_settings and apart < 0.06,
+    "recorded, C03: 3 in 10 labels wrong, dropout brings 64 units over .1": brings > 0.1,
+    "recorded, C03: all right, after 60 epochs it costs at every size": costs.max() < 0,
+    "recorded: stopping in time does over half of dropout's work": stopped > large.change / 2,
     "recorded: trained again, the winner scores less": lower - half > 0,
 }
 for claim, holds in verdicts.items():
@@ -438,9 +448,9 @@ classroom.quiz("quizzes/12_tuning.json")
 # %% [markdown]
 # ## Three things to take away
 #
-# 1. Vary one thing at a time, over seeds, with an interval. Dropout helped where a large network learned wrong labels by heart,
-#    and cost where all labels were right.
-# 2. A winner's score is too good, the more so the longer the search. Train the winner again with new seeds, and touch the test
+# 1. Vary one thing at a time, over seeds, with an interval. Dropout helped where a large network learned wrong labels by heart;
+#    where all were right it cost, after 60 epochs. Stopping in time did most of its work.
+# 2. A winner's score is too good, the more so the more trials and the more luck in each. Train the winner again with new seeds, and touch the test
 #    images once.
 # 3. Every finished training is on disk: a search may be stopped, killed, continued and shared between machines.
 #

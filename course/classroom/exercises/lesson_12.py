@@ -145,7 +145,7 @@ UNPAIRED = "This takes the two groups apart: the same seed stands in both, so us
         "The standard error of their mean is d.std(ddof=1) / np.sqrt(n).",
         "Half the interval is stats.t.ppf(0.975, n - 1) times that error. Return d.mean() and it.",
     ],
-    praise="Correct: whatever a seed does to both runs has fallen out.",
+    praise="Correct: what a seed does to both runs alike has fallen out.",
 )
 def dropout_effect(with_dropout, without):
     return _effect()(with_dropout, without)
