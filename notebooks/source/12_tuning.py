@@ -220,7 +220,7 @@ for number, (name, effect) in enumerate(effects.items()):
 ax.set_xticks([8, 16, 32, 64], [8, 16, 32, 64])
 ax.set_xticks([], minor=True)
 ax.set_title(
-    "60 epochs: dropout saves large networks from wrong labels; with right ones it costs"
+    "Dropout saves large networks from wrong labels; else it costs"
 )
 plots.level(ax, 0, "no change").legend(title="bars: 95 % interval")
 plots.show(ax, alt=f"Change of the test accuracy by dropout, against size. {'; '.join(said)}.")
