@@ -219,9 +219,7 @@ for number, (name, effect) in enumerate(effects.items()):
     said.append(f"{name}: {', '.join(each)}")
 ax.set_xticks([8, 16, 32, 64], [8, 16, 32, 64])
 ax.set_xticks([], minor=True)
-ax.set_title(
-    "Dropout saves large networks from wrong labels; else it costs"
-)
+ax.set_title("Dropout saves large networks from wrong labels; else it costs")
 plots.level(ax, 0, "no change").legend(title="bars: 95 % interval")
 plots.show(ax, alt=f"Change of the test accuracy by dropout, against size. {'; '.join(said)}.")
 small, large = (effects["3 in 10 labels wrong"].loc[size] for size in (8, 64))
