@@ -10,9 +10,9 @@ trained anew, the end would not hold it as it was. A training that a kill has cu
 
 import argparse
 import json
-import os
 from pathlib import Path
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -125,42 +125,54 @@ def killed_process(kind, kills, rng, folder):
 
 
 def killed_worker(kills, rng, folder):
-    """Kill one of two Dask workers; return the counts."""
-    from distributed import Client, LocalCluster
+    """Kill one of two Dask workers, again and again; return the counts."""
+    from distributed import Client
+    import psutil
 
-    counts = dict.fromkeys(COUNTS, 0)
-    number = 0
-    options = {"host": "127.0.0.1", "dashboard_address": None, "silence_logs": 50}
-    while counts["kills"] < kills:
-        number += 1
-        here, seen, stop = Path(folder) / f"worker_{number}", {}, threading.Event()
-        here.mkdir()
-        with (
-            LocalCluster(n_workers=2, threads_per_worker=1, processes=True, **options) as cluster,
-            Client(cluster) as c,
-        ):
+    counts, number = dict.fromkeys(COUNTS, 0), 0
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    commands = (  # those of docs/several_machines.md
+        ["scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"],
+        ["worker", f"tcp://127.0.0.1:{port}", "--nworkers", "2", "--nthreads", "1", "--no-dashboard"],
+    )
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
+    processes = [subprocess.Popen([sys.executable, "-m", "dask", *command], **quiet) for command in commands]
+    nanny = psutil.Process(processes[1].pid)  # starts a worker anew when it dies
 
-            def kill(cluster=cluster, here=here, seen=seen, stop=stop):
-                before = 0
-                while counts["kills"] < kills and not stop.wait(rng.uniform(0, 2)):
-                    pids = [worker.pid for worker in cluster.workers.values() if worker.status.name == "running"]
-                    now = len(recorded("search", here))  # once workers have started, and are at work
-                    if pids and before < now < TRIALS * EXECUTIONS:
-                        before = now
-                        os.kill(int(rng.choice(pids)), signal.SIGKILL)
-                        counts["kills"] += 1
-                        seen |= recorded("search", here)
+    def kill(here, seen, stop):
+        before = 0
+        while counts["kills"] < kills and not stop.wait(rng.uniform(0, 2)):
+            workers = [child for child in nanny.children() if "spawn_main" in " ".join(child.cmdline())]
+            now = len(recorded("search", here))
+            if workers and before < now < TRIALS * EXECUTIONS:  # they are at work
+                before = now
+                workers[rng.integers(len(workers))].kill()
+                counts["kills"] += 1
+                seen |= recorded("search", here)
 
-            killer = threading.Thread(target=kill)
-            killer.start()
-            try:
-                end = search(here, c.get_executor(pure=False))
-            finally:
-                stop.set()
-                killer.join()
-        counts["recorded at a kill"] += len(seen)
-        counts["lost or trained anew"] += sum(end.get(name) != content for name, content in seen.items())
-        counts["unfinished"] += len(end) != TRIALS * EXECUTIONS
+    try:
+        with Client(f"tcp://127.0.0.1:{port}", timeout=60) as client:
+            while counts["kills"] < kills:
+                number += 1
+                here, seen, stop = Path(folder) / f"worker_{number}", {}, threading.Event()
+                here.mkdir()
+                client.wait_for_workers(2)
+                killer = threading.Thread(target=kill, args=(here, seen, stop))
+                killer.start()
+                try:
+                    end = search(here, client.get_executor(pure=False))
+                finally:
+                    stop.set()
+                    killer.join()
+                counts["recorded at a kill"] += len(seen)
+                counts["lost or trained anew"] += sum(end.get(name) != content for name, content in seen.items())
+                counts["unfinished"] += len(end) != TRIALS * EXECUTIONS
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(30)
     return counts
 
 
