@@ -8,6 +8,7 @@ reads them. A layer is tapped only inside the `with` block; its weights, cell an
 
 import contextlib
 import functools
+import math
 
 from course.gradients import autodiff
 from course.gradients.models import unique
@@ -153,9 +154,11 @@ class _Step:
                 stack.enter_context(replaced(cell, cells=stand_ins))
             return self.outermost(x, states)
 
-    def take(self, width):
+    def take(self, state):
+        """Return the next zeros, in the shape of a state: (B, H), or a matrix for every sequence."""
+        width = math.prod(state.shape[1:])
         part, self.e = self.e[:, :width], self.e[:, width:]
-        return part
+        return ops.reshape(part, ops.shape(state))
 
 
 class _Leaf:
@@ -175,11 +178,10 @@ class _Leaf:
             handed_on.append(output)
         if self.step.e is None:
             self.names = self._names(number, len(handed_on) - number)
-            self.places = [(self.path, n, s.shape[-1]) for n, s in zip(self.names, handed_on, strict=True) if n]
-            if any(len(s.shape) != 2 for s in handed_on):
-                raise ValueError(f"model has {self.path!r} with states other than (B, H), which is not supported.")
+            named = [(n, s) for n, s in zip(self.names, handed_on, strict=True) if n]
+            self.places = [(self.path, n, math.prod(s.shape[1:])) for n, s in named]
             return output, new
-        handed_on = [s + self.step.take(s.shape[-1]) if n else s for n, s in zip(self.names, handed_on, strict=True)]
+        handed_on = [s + self.step.take(s) if n else s for n, s in zip(self.names, handed_on, strict=True)]
         return handed_on[of_output], tree.pack_sequence_as(new, handed_on[:number])
 
     def _names(self, number, extra):

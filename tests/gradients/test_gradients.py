@@ -211,6 +211,26 @@ def test_two_thousand_steps_follow_the_closed_form_down_to_1e_32_and_up_to_1e_32
     assert expected[near].min() < 1e-32 or expected[near].max() > 1e32
 
 
+class FastWeights(keras.Layer):
+    """A cell whose state is a matrix for every sequence: M_t = 0.5 M_{t-1} + x_tᵀ x_t; its output is the first row."""
+
+    state_size, output_size = (D, D), D
+
+    def call(self, x, states):
+        M = 0.5 * states[0] + x[:, :, None] * x[:, None, :]
+        return M[:, 0], [M]
+
+    def get_initial_state(self, batch_size=None):
+        return [keras.ops.zeros((batch_size, D, D))]
+
+
+def test_the_norm_of_a_matrix_state_is_over_all_of_its_numbers():
+    inputs = keras.Input((T, D))
+    model = build(inputs, layers.RNN(FastWeights(), name="rnn")(inputs), loss=lambda y, output: keras.ops.sum(output))
+    norms = time_step_norms(model, *data())["rnn"]  # M_{T-k} adds 0.5^k M_{T-k} to M_T; the loss sums B D of its numbers
+    np.testing.assert_allclose(norms["h"], np.sqrt(B * D) * 0.5 ** np.array([2, 1, 1000]), rtol=1e-6, atol=1e-30)
+
+
 def test_sequences_of_other_lengths_need_no_new_model():
     model = linear_model(3, 0.5, np.random.default_rng(0), jit_compile=not TENSORFLOW)
     for steps in (3, 6, 3):
