@@ -52,8 +52,8 @@ lock: ## refresh the locks (needs uv)
 	uv pip compile pyproject.toml $(LOCK_OPTIONS) --all-extras --constraint requirements.lock \
 		--output-file requirements-all.lock
 
-clean: ## remove the environment and everything built
-	rm -rf $(VENV) build
+clean: ## remove the environment and everything built; the copies for a class, where somebody may have written, stay
+	rm -rf $(VENV) $(filter-out build/workshop,$(wildcard build/*))
 
 CORE_TESTS := tests/layers tests/gradients
 LOCK_OPTIONS := --upgrade --quiet --universal --python-version 3.11 --generate-hashes --no-header \
