@@ -244,7 +244,7 @@ classroom.tally()
 #
 # | # | question | minutes |
 # |---|---|---|
-# | [01](01_what_an_rnn_computes.ipynb) | What does an RNN compute, and how does it remember? | 45 |
+# | [01](01_what_an_rnn_computes.ipynb) | What does an RNN compute, and how does it remember? | 55 |
 # | 02 | Which shapes of sequence problem are there? | 45 |
 # | 03 | What does the cross-entropy loss tell the network? | 35 |
 # | [04](04_backpropagation_through_time.ipynb) | How does the gradient travel back through time? | 60 |
