@@ -120,7 +120,8 @@ class Orthogonality(keras.regularizers.Regularizer):
     """weight * |U^T U - I|^2, the sum of squares: 0 if U keeps the length of every vector.
 
     For comparison with Omega: it holds all directions, used or not, and needs no gradient, so it is an ordinary
-    `recurrent_regularizer`. Paper: Vorontsov et al., On orthogonality and learning RNNs, ICML 2017.
+    `recurrent_regularizer`. Paper: Vorontsov et al., On orthogonality and learning recurrent networks with long term
+    dependencies, ICML 2017.
 
     Several gates side by side in U (H, k H) count one by one.
     """

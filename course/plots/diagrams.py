@@ -49,14 +49,14 @@ def unrolled(T=4, ax=None):
     arguments.integer("T", T, at_least=2, at_most=6)
     ax = canvas(ax, 3.6 + 1.6 * T, 3.4)
     ax.set_title("One set of weights, used again at every step")
-    _step(ax, 1.0, "x_t", "h_t", "y_t")
+    _step(ax, 1.0, "x_t", "h_t", r"\hat y_t")
     arrow(ax, (1.34, 1.85), (1.34, 1.55), curve=-2.6, colour=ORANGE)
     ax.text(1.92, 1.7, "$U$", color=ORANGE, ha="left", va="center", size=11)
     ax.text(2.5, 1.7, "=", ha="center", va="center", size=20)
     ax.text(3.1, 1.7, "$h_0$", ha="center", va="center", size=12)
     for t in range(1, T + 1):
         x = 2.65 + 1.6 * t
-        _step(ax, x, f"x_{t}", f"h_{t}", f"y_{t}")
+        _step(ax, x, f"x_{t}", f"h_{t}", rf"\hat y_{t}")
         arrow(ax, (x - 1.25 if t > 1 else 3.32, 1.7), (x - 0.35, 1.7), "$U$", ORANGE)
     return ax
 

@@ -60,10 +60,13 @@ def series(name, window, horizon=1, test_fraction=0.25):
     years alone, and no window, its target included, reaches across the split: the first test target lies
     `window + horizon - 1` steps after the first test year.
 
-    sunspots: SIDC, Brussels. co2: Keeling & Whorf, weekly with 59 weeks missing: here the mean of each
-    month's weeks, and the five months without any (the last is April 1964) on a straight line between their
-    neighbours. CO2 keeps rising, so most test values lie above all training values: a network does better to
-    predict the change. Both come with statsmodels.
+    sunspots: the number that Wolf defined around 1850; he reconstructed it back to 1700 from old records, so the early
+    years are the least certain. statsmodels names the National Geophysical Data Center as its source. The
+    values are those of version 1: the official series was rescaled and corrected in July 2015, so newer tables show
+    other, larger numbers. co2: Keeling & Whorf, weekly with 59 weeks missing: here the mean of each month's weeks,
+    and the five months without any (the last is April 1964) on a straight line between their neighbours. CO2 keeps
+    rising, so most test values lie above all training values: a network does better to predict the change. Both
+    come with statsmodels.
 
     Raises ValueError naming `name`, `window`, `horizon` or `test_fraction`, also when no window is left.
     """

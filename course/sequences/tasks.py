@@ -36,8 +36,8 @@ def adding(n, length, rng, low=0.0, high=1.0, first=0.5):
 
     x_t = (value, mark), T = length, D = 2. Values are uniform from `low` to `high`. Two marks are 1, all others
     0: one at a uniform step among the first `length · first` (rounded down), one in the second half.
-    Source: Hochreiter & Schmidhuber 1997; as given, the form of Le, Jaitly & Hinton 2015 (values from 0 to 1, a
-    mark in each half); `low=-0.5, high=0.5, first=0.1` is that of Campos et al. 2018.
+    Source: Hochreiter & Schmidhuber 1997; as given, the form of Arjovsky, Shah & Bengio 2016 (values from 0 to 1,
+    a mark in each half); `low=-0.5, high=0.5, first=0.1` is that of Campos et al. 2018.
     Chance: always answering low + high has mean squared error (high − low)²/6, the variance of y: .167 for 0 to
     1; who knows one of the two values halves that, to .083. Floor: 0.
     Solved: mean squared error below (high − low)²/600, a hundredth of chance (Campos et al.). "|error| < .2"

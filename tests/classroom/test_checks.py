@@ -255,11 +255,13 @@ def test_the_exercise_cells_of_a_lesson_work_together(lesson):
 @pytest.mark.parametrize(
     ("answer", "hint"),
     [
-        (131, "One more"),
-        (np.log(1e-6) / np.log(0.9), "round up"),
-        (np.log(1e-6) / (0.9 - 1), "ln 0.9"),
-        (6, "a tenth"),
-        (1, "quotient"),
+        (9, "One more"),
+        (11, "One too many"),
+        (np.log(1e-3) / np.log(0.5), "round up"),
+        (-10, "sign"),
+        (3, "not divided by ten"),
+        (500, "a quarter"),
+        (1024, "2 to the power"),
         ("x", "a str"),
     ],
 )
@@ -267,7 +269,7 @@ def test_00_number_of_steps_names_the_mistake(answer, hint):
     wrong(lesson_00.number_of_steps, answer, hint)
 
 
-@pytest.mark.parametrize("answer", [132, 132.0, np.int64(132), sum(0.9**t >= 1e-6 for t in range(1000))])
+@pytest.mark.parametrize("answer", [10, 10.0, np.int64(10), sum(0.5**t >= 1e-3 for t in range(1000))])
 def test_00_number_of_steps_is_accepted_however_it_was_found(answer):
     assert verdict(lesson_00.number_of_steps, answer).status == "right"
 
@@ -275,13 +277,13 @@ def test_00_number_of_steps_is_accepted_however_it_was_found(answer):
 @pytest.mark.parametrize(
     ("attempt", "hint"),
     [
-        (lambda a: a.mean(), "ordinary mean"),
-        (lambda a: a.prod(), "whole product"),
-        (lambda a: np.log(a).mean(), "exp"),
-        (lambda a: np.exp(np.log(a).sum()), "whole product"),
-        (lambda a: np.quantile(a, 0.5), "median"),
-        (lambda a: 10 ** np.log(a).mean(), "natural"),
-        (lambda a: a[:1], "shape"),
+        (lambda q: q.mean(), "ordinary mean"),
+        (lambda q: q.prod(), "whole product"),
+        (lambda q: np.log(q).mean(), "exp"),
+        (lambda q: np.exp(np.log(q).sum()), "whole product"),
+        (lambda q: np.quantile(q, 0.5), "median"),
+        (lambda q: 10 ** np.log(q).mean(), "natural"),
+        (lambda q: q[:1], "shape"),
     ],
 )
 def test_00_typical_factor_names_the_mistake(attempt, hint):
@@ -289,14 +291,23 @@ def test_00_typical_factor_names_the_mistake(attempt, hint):
 
 
 def test_00_typical_factor_is_accepted_written_as_a_root():
-    assert verdict(lesson_00.typical_factor, lambda a: np.prod(a) ** (1 / len(a))).status == "right"
+    assert verdict(lesson_00.typical_factor, lambda q: np.prod(q) ** (1 / len(q))).status == "right"
 
 
 def test_00_a_is_better():
-    wrong(lesson_00.a_is_better, "yes", "overlap")
+    wrong(lesson_00.a_is_better, "no", "difference")
     wrong(lesson_00.a_is_better, "Maybe", "yes")
     wrong(lesson_00.a_is_better, 0.8, "not a word")
-    assert verdict(lesson_00.a_is_better, " No ").status == "right"
+    assert verdict(lesson_00.a_is_better, " Yes ").status == "right"
+
+
+def test_00_a_is_better_as_the_interval_of_the_difference_says():
+    from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+
+    (low_a, _), (_, high_b) = (proportion_confint(solved, 10, method="wilson") for solved in (9, 4))
+    low, _ = confint_proportions_2indep(9, 10, 4, 10, method="newcomb", compare="diff")
+    assert low_a < high_b
+    assert low > 0
 
 
 # Lesson 01
@@ -394,3 +405,65 @@ def test_01_number_of_weights_is_what_keras_counts():
 
     model = keras.Sequential([keras.Input((50, 4)), keras.layers.SimpleRNN(20), keras.layers.Dense(3)])
     assert verdict(lesson_01.number_of_weights, model.count_params()).status == "right"
+
+
+def moved_one_by_one(x, W, U, b, *, fresh=True, at=slice(-1, None), off=True):
+    h, found, moved = loop(x[None], W, U, b)[0], [], x.copy()
+    for k in range(len(x)):
+        moved = x.copy() if fresh else moved
+        moved[k] += 1
+        found.append(np.linalg.norm(loop(moved[None], W, U, b)[0, at] - (h[at] if off else 0)))
+    return np.array(found)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "hint"),
+    [
+        ({"fresh": False}, "add up"),
+        ({"at": slice(None)}, "look at the last one"),
+        ({"off": False}, "not of its change"),
+    ],
+)
+def test_01_felt_names_the_mistake(mistake, hint):
+    wrong(lesson_01.felt, lambda *case: moved_one_by_one(*case, **mistake), hint)
+
+
+def test_01_felt_names_what_is_returned_instead():
+    wrong(lesson_01.felt, lambda *case: moved_one_by_one(*case)[::-1], "turned round")
+    wrong(lesson_01.felt, lambda *case: moved_one_by_one(*case)[0], "shape is ()")
+
+
+def test_01_felt_is_accepted_run_as_one_batch():
+    def attempt(x, W, U, b):
+        T = len(x)
+        batch = np.concatenate([x[None], x + np.eye(T)[:, :, None]])  # (1 + T, T, D)
+        h_T = loop(batch, W, U, b)[:, -1]
+        return np.linalg.norm(h_T[1:] - h_T[0], axis=1)
+
+    assert verdict(lesson_01.felt, attempt).status == "right"
+
+
+def in_squares(forecast, baseline, measured):
+    return np.mean((forecast - measured) ** 2) / np.mean((baseline - measured) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "hint"),
+    [
+        (lambda f, b, m: (in_squares(f, b, m), np.mean((f - m)[m > 100])), "bias: You group by what was measured"),
+        (lambda f, b, m: (in_squares(f, b, m), np.mean((m - f)[f > 100])), "bias: The sign"),
+        (lambda f, b, m: (in_squares(b, f, m), np.mean((f - m)[f > 100])), "ratio: It is the other way round"),
+        (lambda f, b, m: (in_squares(f, b, m) ** 0.5, np.mean((f - m)[f > 100])), "ratio: No root"),
+        (lambda f, b, m: in_squares(f, b, m), "2 results are expected"),
+    ],
+)
+def test_01_judge_names_the_mistake(attempt, hint):
+    wrong(lesson_01.judge, attempt, hint)
+
+
+def test_01_judge_is_accepted_as_a_list():
+    def attempt(f, b, m):
+        high = np.flatnonzero(f > 100)
+        return [((f - m) ** 2).sum() / ((b - m) ** 2).sum(), (f[high] - m[high]).mean()]
+
+    assert verdict(lesson_01.judge, attempt).status == "right"

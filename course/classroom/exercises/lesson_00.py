@@ -3,26 +3,26 @@
 from course.classroom import checks
 import numpy as np
 
-STEPS = int(np.ceil(np.log(1e-6) / np.log(0.9)))
+STEPS = int(np.ceil(np.log(1e-3) / np.log(0.5)))
 number_of_steps = checks.value(
     "number_of_steps",
     STEPS,
     mistakes=[
-        (STEPS - 1, "Nearly: after that many steps slightly more than a millionth is left. One more."),
-        (STEPS + 1, "One too many: a step earlier, less than a millionth is left already."),
-        (np.log(1e-6) / np.log(0.9), "The logarithms are right; whole steps are asked for, so round up."),
-        (np.log(1e-6) / (0.9 - 1), "ln 0.9 is close to 0.9 − 1, but not the same: take the logarithm of the factor."),
-        (139, "ln 0.9 is close to 0.9 − 1, but not the same: take the logarithm unrounded."),
+        (STEPS - 1, "Nearly: after that many steps slightly more than a thousandth is left. One more."),
+        (STEPS + 1, "One too many: a step earlier, less than a thousandth is left already."),
+        (np.log(1e-3) / np.log(0.5), "The logarithms are right; whole steps are asked for, so round up."),
         (-STEPS, "The sign: both logarithms are negative, so their quotient is positive."),
-        (6, "0.9 is not 0.1: a step takes away a tenth, not nine tenths."),
-        (7, "0.9 is not 0.1: a step takes away a tenth, not nine tenths."),
-        (57, "The two logarithms must have the same base: np.log in both places, or np.log10."),
-        (1, "A product is wanted, not a quotient: 0.9 to the power of what is a millionth?"),
+        (3, "Halved, not divided by ten, at every step."),
+        (4, "Halved, not divided by ten, at every step."),
+        (500, "Halving divides: half of a half is a quarter. After how many halvings is it a thousandth?"),
+        (2000, "Halving divides: half of a half is a quarter. After how many halvings is it a thousandth?"),
+        (1024, "That is 2 to the power of the answer."),
+        (np.log(1e-3) / np.log10(0.5), "The two logarithms must have the same base: np.log in both places."),
     ],
     hints=[
-        "After T steps, 0.9 to the power of T is left.",
-        "ln(0.9^T) = T ln 0.9. For which T is that ln(10⁻⁶)?",
-        "Divide np.log(1e-6) by np.log(0.9), and round up: whole steps are asked for.",
+        "After T steps, 0.5 to the power of T is left: a half, a quarter, an eighth, …",
+        "Which power of 2 is the first above 1,000?",
+        "With logarithms: np.log(1e-3) / np.log(0.5), rounded up, as whole steps are asked for.",
     ],
 )
 
@@ -36,36 +36,36 @@ def _products():
     mistakes=[
         (np.mean, "This is the ordinary mean, which is what misleads here: take the mean of the logarithms."),
         (np.prod, "This is the whole product; one factor is asked for: its T-th root."),
-        (lambda a: np.mean(np.log(a)), "This is the mean logarithm; go back with exp."),
+        (lambda q: np.mean(np.log(q)), "This is the mean logarithm; go back with exp."),
         (np.median, "The median of the factors is not what a product is made of."),
-        (lambda a: 10 ** np.mean(np.log(a)), "np.log is the natural logarithm; its inverse is np.exp."),
-        (lambda a: np.exp(np.mean(np.log10(a))), "np.exp undoes np.log, not np.log10."),
-        (lambda a: np.exp(np.mean(a)), "The logarithm is missing: exp of the mean of ln a, not of a."),
-        (lambda a: np.prod(a) ** 0.01, "There are T = len(a) factors, not always 100."),
-        (lambda a: np.sqrt(np.prod(a)), "There are T = len(a) factors, so it is the T-th root, not the square root."),
-        (lambda a: a, "exp undoes ln, so these are the factors again: take the mean of the logarithms between."),
-        (lambda a: np.prod(a) / len(a), "The T-th root of the product, not its T-th part."),
-        (lambda a: 1 / np.mean(1 / a), "This is the harmonic mean; take the mean of the logarithms."),
+        (lambda q: 10 ** np.mean(np.log(q)), "np.log is the natural logarithm; its inverse is np.exp."),
+        (lambda q: np.exp(np.mean(np.log10(q))), "np.exp undoes np.log, not np.log10."),
+        (lambda q: np.exp(np.mean(q)), "The logarithm is missing: exp of the mean of ln q, not of q."),
+        (lambda q: np.prod(q) ** 0.01, "There are T = len(q) factors, not always 100."),
+        (lambda q: np.sqrt(np.prod(q)), "There are T = len(q) factors, so it is the T-th root, not the square root."),
+        (lambda q: q, "exp undoes ln, so these are the factors again: take the mean of the logarithms between."),
+        (lambda q: np.prod(q) / len(q), "The T-th root of the product, not its T-th part."),
+        (lambda q: 1 / np.mean(1 / q), "This is the harmonic mean; take the mean of the logarithms."),
     ],
     hints=[
-        "The logarithm turns the product into a sum: ln(a₁ ⋯ a_T) = Σ ln a_t.",
+        "The logarithm turns the product into a sum: ln(q₁ ⋯ q_T) = Σ ln q_t.",
         "Take np.log of all factors, then the mean, then go back with np.exp.",
     ],
     praise="Correct: below 1 the signal vanishes, above 1 it explodes.",
 )
-def typical_factor(a):
-    return np.exp(np.mean(np.log(a)))
+def typical_factor(q):
+    return np.exp(np.mean(np.log(q)))
 
 
-OVERLAP = "4 is more than 2, but the intervals overlap widely: the same method could give both. More seeds."
+OVERLAP = "The intervals overlap, but that alone settles nothing: look at that of the difference. Does it hold 0?"
 a_is_better = checks.value(
     "a_is_better",
-    "no",
-    mistakes=[("yes", OVERLAP), ("maybe", "Answer 'yes' or 'no': do these ten runs show it?")],
+    "yes",
+    mistakes=[("no", OVERLAP), ("maybe", "Answer 'yes' or 'no': do these twenty runs show it?")],
     hints=[
-        "Write down the two intervals. Do they overlap?",
-        "They share 0.38 to 0.77. What does the rule above the question say about that?",
+        "Run compare(9, 10, 4, 10) in a cell of your own and read its last line.",
+        "The difference is shown if its interval does not hold 0.",
     ],
-    praise="Correct: five runs each are too few to tell.",
+    praise="Correct: the intervals overlap, and the difference is shown all the same.",
     otherwise="Answer 'yes' or 'no', in quotes.",
 )

@@ -162,3 +162,139 @@ number_of_weights = checks.value(
     ],
     praise="Correct, and the same for 50 steps or for 5,000.",
 )
+
+
+def _single(x, W, U, b):
+    return _unroll(x[None], W, U, b)[0]  # (T, H)
+
+
+def _felt(x, W, U, b, change=lambda moved, h: np.linalg.norm(moved[-1] - h[-1]), keep=False, by=1.0):
+    h, found, x_moved = _single(x, W, U, b), [], x.copy()
+    for k in range(len(x)):
+        x_moved = x_moved if keep else x.copy()
+        x_moved[k] += by
+        found.append(change(_single(x_moved, W, U, b), h))
+    return np.array(found)
+
+
+def _one_sequence():
+    return [(x[0], W, U, b) for x, W, U, b in _sequences()]
+
+
+def _of_x_1(x, W, U, b):
+    moved = x.copy()
+    moved[0] += 1
+    return np.linalg.norm(_single(moved, W, U, b) - _single(x, W, U, b), axis=1)
+
+
+@checks.function(
+    _one_sequence,
+    mistakes=[
+        (_of_x_1, "This moves x_1 and follows all h_t. Move each x_k in turn, and look at h_T alone."),
+        (lambda *a: _felt(*a)[::-1], "The order is turned round: entry k belongs to the move of x_k, k = 1 first."),
+        (
+            lambda *a: _felt(*a, keep=True),
+            "The moves add up: before each one, start from a fresh copy of x, x.copy().",
+        ),
+        (
+            lambda *a: _felt(*a, change=lambda moved, h: np.linalg.norm(moved[-1])),
+            "This is the size of h_T, not of its change: take off the h_T of the sequence that was not moved.",
+        ),
+        (
+            lambda *a: _felt(*a, change=lambda moved, h: moved[-1] - h[-1]),
+            "These are the changes of the single units; their norm is asked for: np.linalg.norm.",
+        ),
+        (
+            lambda *a: _felt(*a, change=lambda moved, h: np.linalg.norm(moved - h)),
+            "This is the change of all states together; look at the last one, h_T.",
+        ),
+        (
+            lambda *a: _felt(*a, change=lambda moved, h: np.abs(moved[-1] - h[-1]).sum()),
+            "This is the sum of the units' changes; the norm is the root of the sum of their squares.",
+        ),
+        (
+            lambda *a: _felt(*a, change=lambda moved, h: np.sum((moved[-1] - h[-1]) ** 2)),
+            "The root is missing: this is the norm squared.",
+        ),
+        (
+            lambda *a: _felt(*a, change=lambda moved, h: np.linalg.norm(moved[-1]) - np.linalg.norm(h[-1])),
+            "Take the difference of the two states first, then its norm.",
+        ),
+        (lambda *a: _felt(*a) / _felt(*a)[-1], "Do not divide: the change itself is asked for."),
+        (lambda *a: _felt(*a, by=-1.0), "x_k is to move by +1."),
+        (lambda x, *w: _felt(np.roll(x, 1, axis=0), *w), "The inputs are not in their order."),
+    ],
+    hints=[
+        "Run the network once as it is, and once for every k with x_k moved; compare the two h_T.",
+        "In the loop over k: moved = x.copy(); moved[k] += 1; then rnn_forward(moved[None], W, U, b)[0, -1].",
+        "np.linalg.norm of the difference of the two last states, collected in a list over k.",
+    ],
+    praise="Correct: read from its end, this is how far back the last state looks.",
+)
+def felt(x, W, U, b):
+    return _felt(x, W, U, b)
+
+
+def _forecasts():
+    cases = []
+    for seed, years in enumerate((12, 20, 9)):
+        rng = np.random.default_rng(20 + seed)
+        measured = rng.uniform(40, 170, years)
+        forecast, baseline = measured + rng.normal(2, 15, years), measured + rng.normal(-3, 30, years)
+        cases.append((forecast, baseline, measured))
+    return cases
+
+
+def _ratio(forecast, baseline, measured):
+    return np.mean((forecast - measured) ** 2) / np.mean((baseline - measured) ** 2)
+
+
+def _bias(forecast, baseline, measured):
+    return np.mean((forecast - measured)[forecast > 100])
+
+
+@checks.function(
+    _forecasts,
+    parts={
+        "ratio": [
+            (lambda *a: 1 / _ratio(*a), "It is the other way round: the forecast's error over the baseline's."),
+            (lambda *a: np.sqrt(_ratio(*a)), "No root: the ratio of the mean squared errors is asked for."),
+            (lambda *a: 1 - _ratio(*a), "This is 1 minus the ratio (a skill score); the ratio is asked for."),
+            (
+                lambda f, b, m: np.mean(np.abs(f - m)) / np.mean(np.abs(b - m)),
+                "These are absolute errors; square them.",
+            ),
+            (lambda f, b, m: np.mean((f - m) ** 2), "This is the forecast's error; divide by the baseline's."),
+            (lambda f, b, m: np.mean(((f - m) / (b - m)) ** 2), "Take each mean first, then divide."),
+            (lambda f, b, m: np.mean((f - m) ** 2) - np.mean((b - m) ** 2), "A ratio is asked for, no difference."),
+            (lambda f, b, m: _ratio(f, m, b), "baseline and measured are swapped."),
+        ],
+        "bias": [
+            (
+                lambda f, b, m: np.mean((f - m)[m > 100]),
+                "You group by what was measured, which nobody knew beforehand: a right forecast would look too low as "
+                "well. Group by the forecast.",
+            ),
+            (
+                lambda f, b, m: np.mean((m - f)[f > 100]),
+                "The sign: forecast − measured, so that too low is negative.",
+            ),
+            (lambda f, b, m: np.mean(f - m), "These are all years; take those whose forecast is above 100."),
+            (
+                lambda f, b, m: np.mean(np.abs(f - m)[f > 100]),
+                "Without the absolute value: errors of both signs cancel.",
+            ),
+            (lambda f, b, m: np.mean((f - m)[b > 100]), "Group by the forecast itself, not by the baseline's."),
+            (lambda f, b, m: np.mean((f - m)[f <= 100]), "These are the years up to 100; those above are asked for."),
+            (lambda f, b, m: np.sum((f - m)[f > 100]), "This is the sum; take the mean."),
+            (lambda f, b, m: np.sum((f - m)[f > 100]) / len(f), "Divide by the number of years in the group."),
+        ],
+    },
+    hints=[
+        "Ratio: np.mean((forecast - measured) ** 2), over the same of the baseline.",
+        "Bias: the mean of forecast - measured in the years that forecast > 100 picks out.",
+    ],
+    praise="Correct.",
+)
+def judge(forecast, baseline, measured):
+    return _ratio(forecast, baseline, measured), _bias(forecast, baseline, measured)
