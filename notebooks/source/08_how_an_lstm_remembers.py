@@ -1,22 +1,21 @@
 # %% [markdown]
 # # 08 · How does an LSTM remember, and when does it still forget?
 #
-# A plain RNN multiplies its whole state by a matrix at every step, and what it knew fades or blows up. The LSTM keeps
-# a second state, the *memory*, which is not multiplied by a matrix: it is added to, and three gates decide what is
-# written, kept and read. In this lesson you build it, look at its gates, measure its gradient, and find out when it
-# forgets after all.
+# A plain RNN multiplies its hidden state by a matrix at every step. The LSTM has a second state, the *cell state*, here
+# called **memory**, which is added to instead. You build it, measure how far its gradient reaches, and open networks
+# that remember a symbol for 100 steps, to see what holds it.
 #
 # **You will be able to**
-# - write the LSTM's equations, and say what each of the three gates does;
-# - read a picture of gates over a sentence;
-# - predict how far a gradient reaches from the forget gates, and say when that prediction fails;
-# - choose a start for a dependency of known length;
-# - say what a large $U$ does to an LSTM, and what peepholes change.
+# - write the LSTM's equations, and set its gates by hand;
+# - choose a start (initialisation) for a dependency of known length;
+# - say when the forget gates predict how far the gradient reaches;
+# - take a memory apart into what each step wrote, and read what a cut shows.
 #
-# **60 minutes** · needs: [01](01_what_an_rnn_computes.ipynb), [05](05_why_it_forgets.ipynb) ·
-# letters: [notation](../docs/notation.md)
+# **60 minutes** · needs: [01](01_what_an_rnn_computes.ipynb), [05](05_why_it_forgets.ipynb) · letters: [notation](../docs/notation.md)
 
 # %%
+from itertools import product
+
 from course import classroom, plots, sequences
 from course.by_hand import lstm_forward, sigmoid
 from course.classroom.exercises import lesson_08 as check
@@ -29,22 +28,16 @@ import pandas as pd
 # %% [markdown]
 # ## 1 · Add instead of multiply
 #
-# To keep something for long, leave it alone. So start from a memory that is handed on unchanged, and *add* to it:
+# To keep something, leave it alone, and *add* what is new: the LSTM of 1997.
 #
-# $$c_t = c_{t-1} + g_t$$
+# $$c_t=c_{t-1}+i_t\,g_t\qquad h_t=o_t\tanh(c_t)$$
 #
-# Here $g_t$, the *candidate*, is what the unit would write at step $t$. This memory never fades, but it has three
-# faults: everything is written into it, nothing can be taken out, and everyone sees it all the time. Three numbers
-# between 0 and 1 mend them, one each:
-#
-# $$c_t = f_t\, c_{t-1} + i_t\, g_t \qquad\qquad h_t = o_t \tanh(c_t)$$
-#
-# - $i_t$, the *input gate*, **writes**: at 0, nothing comes in.
-# - $f_t$, the *forget gate*, **keeps**: at 1 the memory stays, at 0 it is **deleted**. Mind the name: 1 is *not*
-#   forgetting.
-# - $o_t$, the *output gate*, **reads**: at 0 nobody sees what is kept, neither the layer above nor the next step.
-#
-# Set the gates by hand, for one unit, and you can use it like a notebook.
+# The *candidate* $g_t$ is what could be written. The *input gate* $i_t$, between 0 and 1, **writes** it; the *output gate*
+# $o_t$ **reads** the memory into the hidden state $h_t$, all that others see. Along $c$ a gradient is
+# multiplied by 1 at each step: the **constant error carousel**. But nothing can be deleted, and
+# on an endless stream the memory grows. The *forget gate* of 2000 mends that: $c_t=f_t\,c_{t-1}+i_t\,g_t$.
+# Mind its name: at 1 it **keeps**, at 0 it **deletes**. And the gradient's factor is now $f_t$. Set the gates of one unit by
+# hand, and turn the dial:
 
 
 # %%
@@ -57,60 +50,28 @@ def memory(i, f, o, g):
     return np.array(states).T
 
 
-# %%
-T = 12
-g = np.random.default_rng(0).uniform(-1, 1, T)  # something comes along at every step
-g[1] = 0.9  # at step 2 comes what is to be kept
-opened = np.ones(T)
-write_at_2 = np.where(np.arange(1, T + 1) == 2, 1.0, 0.0)
-not_at_9 = np.where(np.arange(1, T + 1) == 9, 0.0, 1.0)
-at_6_and_11 = np.where(np.isin(np.arange(1, T + 1), [6, 11]), 1.0, 0.0)
-
-# %%
-by_hand = {
-    "no gates: all of it adds up": memory(opened, opened, opened, g),
-    "write at step 2 only": memory(write_at_2, opened, opened, g),
-    "… and delete at step 9": memory(write_at_2, not_at_9, opened, g),
-    "… and read at steps 6 and 11": memory(write_at_2, not_at_9, at_6_and_11, g),
-}
-panels = plt.subplots(2, 2, sharex=True, sharey=True, figsize=(7.6, 4.4))[1]
-for ax, (title, (c, h)) in zip(panels.flat, by_hand.items(), strict=True):
-    ax.plot(range(1, T + 1), c, marker="o", label="memory $c_t$")
-    ax.plot(range(1, T + 1), h, marker="s", label="state $h_t$")
-    ax.set_title(title, size=10, weight="normal")
-panels[0, 0].legend(loc="upper left", fontsize=9)
-panels[1, 0].set_xlabel("time step t"), panels[1, 1].set_xlabel("time step t")
-panels[0, 0].figure.suptitle(
-    "Each gate adds one thing that a memory needs", x=0.01, ha="left", weight="bold"
-)
-c, h = by_hand["… and read at steps 6 and 11"]
-plots.show(
-    panels,
-    alt="Four panels of memory and state over 12 steps. Without gates both wander with every input. Writing only at "
-    f"step 2, the memory stays at {c[1]:.1f}. Deleting at step 9 sets it to 0 from there on. Reading only at steps 6 "
-    f"and 11, the state is {h[5]:.2f} at step 6 and {h[10]:.2f} everywhere else.",
-)
-
-# %% [markdown]
-# **What to notice.** In the last panel, the memory holds its value from step 2 to step 8, while the state shows it
-# only at step 6, when it is read. Reading does not change it. At step 11 there is nothing left to read. The same panel
-# step by step:
+steps = np.arange(1, 13)
+g = np.random.default_rng(0).uniform(-1, 1, 12)  # something comes along at every step
+g[1] = 0.9  # what is to be kept comes at step 2
+i = np.where(steps == 2, 1.0, 0.0)  # write at step 2 only
+f = np.where(steps == 9, 0.0, 1.0)  # delete at step 9
+o = np.where(np.isin(steps, [6, 11]), 1.0, 0.0)  # read at steps 6 and 11
+c, h = memory(i, f, o, g)
 
 # %% tags=["dial"] jupyter={"source_hidden": true}
 # A dial
-gates = {"write i": write_at_2, "keep f": not_at_9, "read o": at_6_and_11}
-c, h = by_hand["… and read at steps 6 and 11"]
-frames, captions, steps = [], [], np.arange(1, T + 1)
+gates = {"write i": i, "keep f": f, "read o": o}
+frames, captions = [], []
 for t in steps:
-    _, axs = plt.subplots(2, 1, sharex=True, height_ratios=(3, 2), figsize=(7.2, 4))
+    _, axs = plt.subplots(2, 1, sharex=True, height_ratios=(3, 2), figsize=(7.2, 4.2))
+    axs[0].plot(steps[:t], g[:t], "x", color="0.5", label="candidate $g_t$")
     axs[0].plot(steps[:t], c[:t], marker="o", label="memory $c_t$")
     axs[0].plot(steps[:t], h[:t], marker="s", label="state $h_t$")
-    axs[0].set(ylim=(-0.1, 1.1), xlim=(0.5, T + 0.5), title=f"Step {t}")
-    axs[0].legend(loc="upper right")
+    axs[0].set(ylim=(-1.1, 1.1), xlim=(0.5, 12.5), title=f"Step {t}")
+    axs[0].legend(loc="lower right", ncols=3, fontsize=9)
     for row, values in enumerate(gates.values()):
-        axs[1].scatter(
-            steps[:t], [row] * t, s=90, c=values[:t], cmap="Greys", ec="k", vmin=0, vmax=1
-        )
+        look = {"s": 90, "cmap": "Greys", "ec": "k", "vmin": 0, "vmax": 1}
+        axs[1].scatter(steps[:t], [row] * t, c=values[:t], **look)
     axs[1].set_yticks(range(3), gates)
     axs[1].set(ylim=(2.6, -0.6), xlabel="time step t (black: 1, white: 0)")
     now = ", ".join(f"{name} = {values[t - 1]:.0f}" for name, values in gates.items())
@@ -119,19 +80,20 @@ for t in steps:
 plots.dial(frames, label="step", values=steps, captions=captions, alts=captions, start=5)
 
 # %% [markdown]
+# **What to notice.** Reading at step 6 does not change the memory; at step 11 nothing is left to read.
+#
 # ## 2 · Where the gates come from
 #
-# Nobody sets the gates by hand: each is a small layer of its own, which sees the input and the state. The sigmoid
-# makes it a number between 0 and 1 (claim C21). The candidate is a fourth layer like the others, but it goes through
-# tanh, because what is written may be negative. That makes four layers around one memory (C20):
+# Each is a small layer on input and hidden state. The sigmoid $\sigma(a)=1/(1+e^{-a})$ makes it a number between 0 and 1 (claim C21); the
+# candidate may be negative, so it takes tanh. Four layers around one memory (C20):
 #
 # $$\begin{aligned}
-# i_t &= \sigma(x_t W_i + h_{t-1} U_i + b_i) &\text{write} \\
-# f_t &= \sigma(x_t W_f + h_{t-1} U_f + b_f) &\text{keep} \\
-# g_t &= \tanh(x_t W_g + h_{t-1} U_g + b_g) &\text{what to write} \\
-# o_t &= \sigma(x_t W_o + h_{t-1} U_o + b_o) &\text{read} \\
-# c_t &= f_t\, c_{t-1} + i_t\, g_t \\
-# h_t &= o_t \tanh(c_t)
+# i_t&=\sigma(x_tW_i+h_{t-1}U_i+b_i) \\
+# f_t&=\sigma(x_tW_f+h_{t-1}U_f+b_f) \\
+# g_t&=\tanh(x_tW_g+h_{t-1}U_g+b_g) \\
+# o_t&=\sigma(x_tW_o+h_{t-1}U_o+b_o) \\
+# c_t&=f_t\,c_{t-1}+i_t\,g_t \\
+# h_t&=o_t\tanh(c_t)
 # \end{aligned}$$
 
 # %%
@@ -143,12 +105,9 @@ plots.show(
 )
 
 # %% [markdown]
-# **What to notice.** On the memory line there is one multiplication and one addition, and no matrix. And the gates see
-# $h_{t-1}$, not $c_{t-1}$: what is not read does not influence them. (Section 7 gives them a *peephole*.)
-#
 # ### Exercise 1 · One step of the LSTM
-# Keras keeps the four layers side by side: $W$ $(D, 4H)$, $U$ $(H, 4H)$, $b$ $(4H,)$, in the order $i, f, g, o$.
-# `np.split(a, 4, axis=1)` takes them apart; `sigmoid` is there already.
+# Keras keeps the four layers side by side, in the order $i,f,g,o$: $W$ $(D,4H)$, $U$ $(H,4H)$, $b$ $(4H,)$.
+# `np.split(a, 4, axis=1)` takes them apart; `sigmoid` is there.
 
 
 # %% tags=["exercise"]
@@ -174,32 +133,13 @@ def solution_lstm_step(x_t, h, c, W, U, b):
 check.lstm_step(solution_lstm_step)
 
 # %% [markdown]
-# In the course's package the step is `LSTMCell` in [`course/layers/cells.py`](../course/layers/cells.py), and the loop over it in
-# NumPy, which also returns the gates, is `lstm_forward`. With the same weights, both give what Keras' own LSTM gives:
-
-# %%
-from course.layers import LSTMCell
-
-keras.utils.set_random_seed(0)
-x = np.random.default_rng(0).normal(size=(2, 6, 3)).astype("float32")  # (B, T, D)
-ours = keras.layers.RNN(LSTMCell(5), return_sequences=True)
-stock = keras.layers.LSTM(5, return_sequences=True)
-h_ours, _ = ours(x), stock(x)  # the first call makes the weights
-stock.set_weights(ours.get_weights())
-
-states = lstm_forward(x, *ours.get_weights())
-print(f"RNN(LSTMCell) − LSTM:  {np.abs(h_ours - stock(x)).max():.0e}")
-print(f"RNN(LSTMCell) − NumPy: {np.abs(h_ours - states.h).max():.0e}")
-assert np.allclose(h_ours, stock(x), atol=1e-6)
-assert np.allclose(h_ours, states.h, atol=1e-6)
-
-# %% [markdown]
+# The course has it as [`LSTMCell`](../course/layers/cells.py) and, in NumPy, as `lstm_forward`; tests hold both against Keras' own.
+#
 # ### Exercise 2 · Latch a bit for 1,000 steps
-# One unit, two inputs $x_t = (v_t, m_t)$. At step 1, $v_1$ is the bit, $+1$ or $-1$, and the write signal $m_1$ is 1.
-# From then on $m_t = 0$, and $v_t$ is noise with standard deviation 1. The weights are given: $i = \sigma(20\, m_t + b_i)$,
-# $f = \sigma(b_f)$, $g = \tanh(2\, v_t)$, $o = \sigma(b_o)$. Choose the biases so that after 1,000 steps the unit still
-# holds at least half of the bit, noise or not, and shows it: its read gate is at least half open. The check
-# runs the cell, and tells you if the bit is never written, leaks away, or is overwritten by noise. Try some.
+# One unit, two inputs $x_t = (v_t, m_t)$. At step 1, $v_1$ is the bit, $+1$ or $-1$, and the write signal $m_1$ is 1;
+# then $m_t=0$, and $v_t$ is noise of standard deviation 1. Given are $i=\sigma(20\,m_t+b_i)$,
+# $f=\sigma(b_f)$, $g=\tanh(2\,v_t)$, $o=\sigma(b_o)$. Choose biases with which half of the bit or more is left after
+# 1,000 steps, and the read gate at least half open. Try some: the check says what happens to the bit.
 
 # %% tags=["exercise"]
 gate_biases = ...  # (b_i, b_f, b_o)
@@ -213,160 +153,15 @@ solution_gate_biases = (-10, 10, 5)
 check.gate_biases(solution_gate_biases)
 
 # %% [markdown]
-# ## 3 · Gates over a sentence
+# ## 3 · How far the gradient reaches
 #
-# Textbooks draw gates that snap open and shut. What do trained ones do? Take two product sentences, one after the
-# other, such as "Kindle I tested daily is a iPhone they carried twice is a …", and ask for the last word, which
-# depends on the *second* product: "mobile". The first is there to be forgotten. Four units, and the start that
-# Keras gives every LSTM: $b_f = 1$, the other biases 0.
-
-# %%
-reading = {"units": 4, "gap": 5, "learning_rate": 1e-2, "batch_size": 32, "updates": 600}
-
-
-# %%
-def two_sentences(n, rng):
-    """Return two sentences in a row, x (n, T, D), and the word to come after the second, y (n,)."""
-    first, _ = sequences.sentences(n, reading["gap"], rng)
-    second, y = sequences.sentences(n, reading["gap"], rng)
-    return np.concatenate([first, second], axis=1), y
-
-
-# %%
-def build_reader(units, learning_rate):
-    """A compiled LSTM that names one of four words after the last step."""
-    T, D = 2 * (reading["gap"] + 1), len(sequences.VOCABULARY)
-    model = keras.Sequential(
-        [keras.Input((T, D)), keras.layers.RNN(LSTMCell(units)), keras.layers.Dense(4)]
-    )
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    optimizer = keras.optimizers.Adam(learning_rate)
-    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=True)
-    return model
-
-
-# %% [markdown]
-# `fresh` returns such a model as it is right after a seed is set, but compiles only once: that saves seconds per seed.
-
-
-# %%
-def read(seed):
-    """Train on fresh sentences; return the accuracy and the states, gates included, on 500 new ones."""
-    model = fresh(
-        build_reader, seed, units=reading["units"], learning_rate=reading["learning_rate"]
-    )
-    rng = np.random.default_rng(seed)
-    x, y = two_sentences(reading["updates"] * reading["batch_size"], rng)
-    model.fit(x, y, batch_size=reading["batch_size"], verbose=0)
-    x, y = two_sentences(500, np.random.default_rng(99))
-    accuracy = np.mean(np.argmax(model(x), axis=1) == y)
-    return accuracy, lstm_forward(x, *model.layers[0].get_weights())
-
-
-# %%
-read_runs = [read(seed) for seed in range(5)]
-print("accuracy of five seeds:", *(f"{accuracy:.2f}" for accuracy, _ in read_runs))
-
-# %% [markdown]
-# **Predict, then run.** The second product stands at step 7. Which gate moves most there, and which way? (First one
-# sentence and one of the five networks, with all its units; then the mean over all five.)
-
-# %% tags=["guess"]
-moved = classroom.guess(
-    "08: the gate that moves most at the second product",
-    [
-        f"the {gate} gate {way}"
-        for gate in ("write", "forget", "read")
-        for way in ("opens", "closes")
-    ],
-    answer=...,
-)
-
-# %% tags=["outcome"] jupyter={"source_hidden": true}
-# The outcome
-x, y = two_sentences(500, np.random.default_rng(99))
-states = read_runs[1][1]
-axes = plots.gates_over_words(
-    states,
-    sequences.words(x[:1])[0].split(),
-    range(4),
-    title="At the second product, step 7, some units delete what they held",
-)
-at_7 = ", ".join(f"{f:.2f}" for f in states.f[0, 6])
-plots.show(plots.describe(axes, f"At the second product, step 7, the forget gates are {at_7}."))
-
-# %% tags=["outcome"] jupyter={"source_hidden": true}
-# The outcome
-by_step = {
-    name: np.array([getattr(s, name).mean(axis=(0, 2)) for _, s in read_runs]) for name in "ifo"
-}  # each (seeds, T)
-ax = plots.lines(
-    np.arange(1, 13),
-    {
-        f"{text} ${name}_t$": by_step[name]
-        for name, text in zip("ifo", ["write", "keep", "read"], strict=True)
-    },
-    xlabel="time step t",
-    ylabel="gate, mean over units and sentences",
-    ylim=(0, 1),
-)
-ax.set_title("The forget gate drops at the second product, step 7")
-plots.level(ax, 7, "second product", axis="x")
-drop = by_step["f"][:, 6] - np.delete(by_step["f"], [0, 6], axis=1).mean(axis=1)
-plots.show(
-    ax,
-    alt="Mean of the three gates at each of 12 steps, median and range over five seeds. The forget gate drops at step 7 "
-    f"by {-drop.max():.2f} to {-drop.min():.2f} below its mean at the other words; write and read gates stay high.",
-)
-print("forget gate at the second product, against other words:", drop.round(2))
-
-# %% tags=["outcome"] jupyter={"source_hidden": true}
-# The outcome
-moves = {  # at the second product, against the other words (but for the first)
-    gate: np.mean(g[:, 6] - np.delete(g, [0, 6], axis=1).mean(axis=1))
-    for gate, g in zip(("write", "forget", "read"), by_step.values(), strict=True)
-}
-print(
-    "means over five seeds:", ", ".join(f"{gate} {move:+.2f}" for gate, move in moves.items())
-)
-most = max(moves, key=lambda gate: abs(moves[gate]))
-moved.outcome(f"the {most} gate {'opens' if moves[most] > 0 else 'closes'}")
-
-# %%
-# i_t g_t against c_{t-1}, at the words after the second product
-written = [(s.i * s.g)[:, 7:] * s.c[:, 6:-1] > 0 for _, s in read_runs]
-same_sign = np.array([np.mean(w) for w in written])
-print("written with the sign of the memory it joins, share per seed:", same_sign.round(2))
-
-# %% [markdown]
-# **What to notice.** (Lines are medians over five seeds, bands their range.) The network has learned to *delete*: at the second product some units drop most of their memory while
-# others keep theirs, and on average the forget gates go down, with every seed. (At step 1 there is nothing to delete.)
-# It has not learned to close the write gate on the words between. Instead, most of what is written there has the sign
-# of what the memory holds already, so that the memory grows from word to word. Nothing in the loss asks for gates
-# that snap: there are many ways to remember for five words, and this is the one that training found.
-
-# %% [markdown]
-# ## 4 · What the forget gate does to the gradient
-#
-# On the memory line, one step back is one multiplication:
-#
-# $$\frac{\partial c_t}{\partial c_{t-1}} = f_t \qquad\Rightarrow\qquad \frac{\partial c_T}{\partial c_t} = \prod_{s=t+1}^{T} f_s \quad\text{along this line}$$
-#
-# So the claim that an LSTM "keeps the gradient from ever reaching 0" (C22) holds only by the letter: with gates below 1
-# this product is never 0, and vanishes like any other. Keras starts with $b_f = 1$:
-
-# %%
-left = sigmoid(np.array(1.0)) ** 100
-print(f"σ(1) = {sigmoid(np.array(1.0)):.3f}, and after 100 steps σ(1)^100 = {left:.1e}")
-assert np.isclose(left, 2.5e-14, rtol=0.02)
-
-# %% [markdown]
-# How long is that, as a time? A memory that keeps the share $f$ at each step is down to a half after
-# $\ln 2 \,/\, (-\ln f)$ steps, its *half-life*. A bias that is larger by 1 makes it up to $e$ times as long.
+# Along the memory line the gradient is multiplied by every forget gate it passes. A gate that keeps the
+# share $f$ a step is down to a half after $\ln 2/(-\ln f)$ steps, its **half-life**. Keras starts $b_f$ at 1, the other biases at 0;
+# PyTorch all of them at random near 0.
 
 # %% tags=["dial"] jupyter={"source_hidden": true}
 # A dial
-frames, captions, biases, k = [], [], [-1, 0, 1, 2, 3, 4, 5, 6, 7], np.arange(1, 1001)
+frames, captions, biases, k = [], [], [-2, -1, 0, 1, 2, 3, 4, 5, 6, 7], np.arange(1, 1001)
 for b_f in biases:
     f = sigmoid(np.array(float(b_f)))
     half_life = np.log(2) / -np.log(f)
@@ -379,210 +174,16 @@ for b_f in biases:
     frames.append(
         plots.describe(ax, f"Share left against steps, falling from 1. {captions[-1]}")
     )
-plots.dial(frames, label="forget bias b_f", values=biases, captions=captions, start=2)
+plots.dial(frames, label="forget bias b_f", values=biases, captions=captions, start=3)
 
 # %% [markdown]
-# Measure it. The task is *recall*: name the first symbol after 100 distractors. Five starts: $b_f = 0$, 1 and 5 in all
-# units; 5 with write gates that start closed, $b_i = -5$; and *chrono*: every unit gets a time span of its own, $b_f = \ln u$ with $u$ uniform between 1 and 99, and its
-# write gate starts as far closed, $b_i = -b_f$. `time_step_norms` measures the total gradient $\Vert dL/dc_t \Vert$ with one
-# backward pass. By $c_t$ it means the memory that step $t$ hands on to step $t+1$; what step $t$ itself reads from the
-# memory belongs to $h_t$. Beside it we compute the product, with the forget gates that the same batch has:
-#
-# $$\frac{dL}{dc_t} \approx \frac{dL}{dh_T}\, o_T\, (1 - \tanh^2 c_T) \prod_{s=t+1}^{T} f_s$$
-
-# %%
-from course.gradients import time_step_norms
-from course.layers import Chrono, ForgetBias
-
-gap, units = 100, 32
-loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-probe = keras.Sequential(
-    [keras.Input((gap + 1, 8)), keras.layers.RNN(LSTMCell(units)), keras.layers.Dense(4)]
-)
-probe.compile("adam", loss, jit_compile=True)
-
-
-def start(seed, bias, gain=1.0):
-    """Start the probe anew: Keras' weights of this seed, U times `gain`, and the given start of b."""
-    keras.utils.set_random_seed(seed)
-    W, U = (
-        keras.initializers.GlorotUniform()((8, 4 * units)),
-        keras.initializers.Orthogonal(gain)((units, 4 * units)),
-    )
-    V = keras.initializers.GlorotUniform()((units, 4))
-    probe.set_weights([W, U, bias()((4 * units,)), V, np.zeros(4)])
-
-
-# %%
-def predicted(x, y):
-    """Return ‖dL/dc_t‖ along the memory line alone, for t = 1 … T − 1."""
-    W, U, b, V, _ = probe.get_weights()
-    s = lstm_forward(x.astype("float64"), W, U, b)  # for squares far below 1e-38
-    error = (
-        np.asarray(keras.ops.softmax(probe(x))) - np.eye(4)[y]
-    )  # of softmax and cross-entropy
-    dL_dh = error @ V.T / len(x)  # (B, H), at step T
-    dL_dc = dL_dh * s.o[:, -1] * (1 - np.tanh(s.c[:, -1]) ** 2)
-    products = np.cumprod(s.f[:, :0:-1], axis=1)[:, ::-1]  # f_T, f_T f_{T-1}, …, turned round
-    return np.linalg.norm(dL_dc[:, None] * products, axis=(0, 2))  # (T − 1,)
-
-
-# %%
-def measured(x, y, state="c"):
-    """Return ‖dL/dc_t‖, or of h, for t = 1 … T."""
-    (norms,) = time_step_norms(probe, x, y).values()
-    return norms[state]
-
-
-# %%
-starts = {
-    "$b_f$ = 0": lambda: ForgetBias(0.0),
-    "$b_f$ = 1": lambda: ForgetBias(1.0),
-    "$b_f$ = 5": lambda: ForgetBias(5.0),
-    "$b_f$ = 5, $b_i$ = −5": lambda: lambda shape: np.repeat([-5.0, 5.0, 0.0, 0.0], units),
-    "chrono": lambda: Chrono(gap),  # made anew for every seed, or it would draw the same spans
-}
-gradients = {name: [] for name in starts}
-for seed in range(5):
-    x, y = sequences.recall(64, gap, np.random.default_rng(seed))
-    for name, bias in starts.items():
-        start(seed, bias)
-        gradients[name].append((measured(x, y)[:-1], predicted(x, y)))
-gradients = {name: np.array(runs) for name, runs in gradients.items()}  # (seeds, 2, T − 1)
-
-# %% [markdown]
-# **Predict, then run.** Where will the measured gradient lie at the first step, compared with the product?
-
-# %% tags=["guess"]
-beside_product = classroom.guess(
-    "08: the measured gradient beside the product of forget gates",
-    ["on it with all five starts", "above it with some", "below it with some"],
-    answer=...,
-)
-
-# %% tags=["outcome"] jupyter={"source_hidden": true}
-# The outcome
-at_1 = {name: np.median(runs[:, :, 0], axis=0) for name, runs in gradients.items()}
-told = "; ".join(
-    f"{n}: measured {m:.0e}, predicted {p:.0e}".replace("$", "") for n, (m, p) in at_1.items()
-)
-
-# %% tags=["outcome"] jupyter={"source_hidden": true}
-# The outcome
-distance = np.arange(gap, 0, -1)
-pair = plt.subplots(1, 2, figsize=(9, 3.9))[1]
-for ax, shown in zip(pair, (list(starts)[:2], list(starts)[2:]), strict=True):
-    curves = {name: gradients[name][:, 0] for name in shown}
-    plots.lines(distance, curves, ax, yscale="log", xlabel="distance to the last step, T − t")
-    for name in shown:
-        product = np.median(gradients[name][:, 1], axis=0)
-        ax.plot(distance, product, color="black", linestyle=":", linewidth=1.4)
-    ax.plot([], [], color="black", linestyle=":", linewidth=1.4, label="product of gates")
-    ax.legend(fontsize=9, loc="lower left" if ax is pair[0] else "upper left")
-pair[0].set_ylabel(r"$\Vert dL/dc_t \Vert$")
-pair[1].set_ylim(3e-3, 30)
-title = "The product of forget gates predicts the gradient where write gates start closed"
-pair[0].figure.suptitle(title, x=0.01, ha="left", size=11.5, weight="bold")
-plots.show(
-    pair,
-    alt="Gradient norm of the memory against distance, log scale, median and range over five seeds, each with the dotted "
-    f"prediction. At distance 100, {told}. With write gates that start closed, as in chrono, the two lines coincide; elsewhere the measured one lies above.",
-)
-
-# %% tags=["outcome"] jupyter={"source_hidden": true}
-# The outcome
-at_1_table = pd.DataFrame(
-    [
-        (n.replace("$", ""), f"{p:.0e}", f"{m:.0e}", f"{m / p:.1e}")
-        for n, (m, p) in at_1.items()
-    ],
-    columns=["start", "predicted", "measured", "ratio"],
-)
-print(at_1_table.to_string(index=False))
-beside = [m / p for m, p in at_1.values()]
-place = 1 if max(beside) > 2 else 2 if min(beside) < 0.5 else 0
-beside_product.outcome(beside_product.choices[place])
-
-# %% [markdown]
-# **What to notice.** (Median and range over five seeds; every curve has a dotted prediction of its own.) With the default
-# start the gradient fades over a hundred steps by many orders of magnitude, so the
-# claim does not hold. It fades more slowly than the forget gates alone say, and with $b_f = 5$ it even *grows*. Only
-# where the write gates start closed are both the same. So something is missing from the product.
-
-# %% [markdown]
-# ## 5 · The way through h
-#
-# What is missing is the other way back. $c_t$ also reaches the future through what is read from it: $h_t$ goes
-# into all four layers of the next step, through $U$. The exact recursion has two terms:
-#
-# $$\frac{dL}{dc_{t-1}} = f_t \left( \frac{dL}{dc_t} + \frac{dL}{dh_t}\, o_t\, (1 - \tanh^2 c_t) \right)$$
-#
-# and $dL/dh_t$ holds the matrix $U$ of the next step. Without $U$ the detour is closed, and the product must be exact.
-# And where the write gates start nearly closed, as in chrono, little of what comes back through $h$ finds its way into
-# the memory.
-
-# %%
-ratios = []
-for bias in starts.values():
-    start(0, bias, gain=0.0)
-    ratios.append(measured(x, y)[:-1] / predicted(x, y))
-print(f"U = 0: measured / predicted lies between {np.min(ratios):.4f} and {np.max(ratios):.4f}")
-assert np.allclose(ratios, 1, atol=1e-3)
-
-# %% [markdown]
-# **Predict, then run.** Now multiply $U$ by 2, 4 and 8, and look at $\Vert dL/dh_t \Vert$. The forget gates start at
-# $\sigma(1)$. With $U \times 8$, how large is the gradient 100 steps back, beside that at the last step?
-
-# %% tags=["guess"]
-at_8 = classroom.guess(
-    "08: U × 8, the gradient 100 steps back beside that at the last step",
-    ["less than a thousandth", "between a thousandth and ten times", "more than ten times"],
-    answer=...,
-)
-
-# %%
-gains = (1, 2, 4, 8)
-explosion = {f"U × {gain}": [] for gain in gains}
-for seed in range(5):
-    x, y = sequences.recall(64, gap, np.random.default_rng(seed))
-    for gain in gains:
-        start(seed, starts["$b_f$ = 1"], gain)
-        explosion[f"U × {gain}"].append(measured(x, y, "h"))
-explosion = {name: np.array(runs) for name, runs in explosion.items()}  # (seeds, T)
-
-# %% tags=["outcome"] jupyter={"source_hidden": true}
-# The outcome
-growth = {name: np.median(runs[:, 0] / runs[:, -1]) for name, runs in explosion.items()}
-ax = plots.lines(
-    np.arange(gap, -1, -1),
-    explosion,
-    yscale="log",
-    xlabel="distance to the last step, T − t",
-    ylabel=r"$\Vert dL/dh_t \Vert$",
-)
-ax.set_title("An LSTM's gradient explodes when U is large enough")
-plots.level(ax, np.median(explosion["U × 8"][:, -1]), "at the last step")
-told = ", ".join(f"{name} {g:.0e}" for name, g in growth.items())
-plots.show(
-    ax,
-    alt="Gradient norm of the state against distance for U multiplied by 1, 2, 4 and 8, log scale, five seeds. Its size "
-    f"at distance 100, relative to that at distance 0: {told}.",
-)
-print("‖dL/dh_1‖ / ‖dL/dh_T‖, median of five seeds:", told)
-at_8.outcome(at_8.choices[np.digitize(growth["U × 8"], [1e-3, 10])])
-
-# %% [markdown]
-# **What to notice.** (Median and range over five seeds.) Along the memory line alone a gradient can only shrink, as
-# $f_t \le 1$; on the way through $h$ it can shrink or grow: with a large $U$ the detour is a plain RNN inside the LSTM,
-# and it explodes as any other. So an LSTM is no cure for explosion (claim C13), and one clips its gradients like those of any RNN.
-
-# %% [markdown]
-# ## 6 · Recall at gap 100: which start remembers?
-#
-# A gate at $f$ keeps a share $f^{\,gap}$ over `gap` steps. Turned round, this tells you which bias to start from.
+# **Chrono** (2018) starts from the time. With $b_f=\ln u$ the gate is $\sigma(\ln u)=u/(u+1)$: it loses $1/(u+1)$ a step, so $1/e$ is
+# left after about $u$ steps. So $u$ *is* the time span; every unit draws its own, from 1 to the longest wanted. And $b_i=-b_f$ opens
+# the write gate by $1/(u+1)$ only, so that $u$ steps together write about as much as one open gate.
 #
 # ### Exercise 3 · Choose the bias for a gap
-# Write a function that returns the $b_f$ with which $\sigma(b_f)^{gap}$ is a given share, such as one half.
+# Return the $b_f$ with which $\sigma(b_f)^{gap}$ is a given share, such as one half. (Solve
+# $f=\sigma(b)$ for $b$ first.)
 
 
 # %% tags=["exercise"]
@@ -605,295 +206,489 @@ def solution_forget_bias(gap, share):
 check.forget_bias(solution_forget_bias)
 
 # %% [markdown]
-# For gap 100 and one half that is close to 5, one of the starts above. Does the gradient that arrives make a
-# memory? Train: a small run here, with the default start and with chrono, three seeds each. Every block of 50
-# updates brings new sequences, so the accuracy in it is one on sequences never seen.
+# Now measure a network before training, on *recall*: name the first of 101 symbols; 100 distractors follow.
+# `time_step_norms` gives $\Vert dL/dc_t \Vert$ where the picture says, for the memory handed on to step $t+1$.
+
+# %% jupyter={"source_hidden": true}
+# A drawing
+ax = plots.canvas(None, 9.4, 3.4, "Two ways back: along the memory line, and through h")
+for x, y, name in (
+    (0.9, 2.5, "c_{t-1}"),
+    (3.6, 2.5, "c_t"),
+    (7.6, 2.5, "c_{t+1}"),
+    (3.6, 0.7, "h_t"),
+):
+    plots.box(ax, x, y, f"${name}$", width=0.9)
+plots.arrow(ax, (1.35, 2.5), (3.15, 2.5), r"$\times f_t$", plots.ORANGE)
+plots.arrow(ax, (4.05, 2.5), (7.15, 2.5), r"$\times f_{t+1}$", plots.ORANGE)
+plots.arrow(ax, (3.6, 2.25), (3.6, 0.95), r"$o_t \tanh$", plots.GREEN)
+plots.arrow(ax, (4.05, 0.7), (7.5, 2.25), "", plots.GREEN)
+ax.text(6.0, 1.0, "through $U$, into all four layers", color=plots.GREEN)
+ax.plot([4.6, 4.6], [2.1, 3.0], ":", color="0.2")
+ax.text(4.7, 3.0, "$dL/dc_t$ is taken here", va="center")
+plots.show(
+    ax,
+    alt="From c at step t there are two ways to step t+1: straight along the memory line, multiplied by the next forget "
+    "gate, where dL/dc_t is measured, and down through the output gate into h_t and from there through U into all four "
+    "layers of the next step.",
+)
+
+# %% [markdown]
+# With one term for each way, exactly:
+#
+# $$\frac{dL}{dc_{t-1}}=f_t\left(\frac{dL}{dc_t}+\frac{dL}{dh_t}\,o_t\,(1-\tanh^2c_t)\right)$$
 
 # %%
-recalling = {"gap": 100, "units": 16, "learning_rate": 1e-2, "batch_size": 32}
-block, blocks = 50, 10  # updates from one point of the curve to the next, points
+from course.gradients import GradientNorms, time_step_norms
+from course.layers import Chrono, ForgetBias, LSTMCell
+
+task = {"gap": 100, "units": 16, "learning_rate": 1e-2}
+T, H = task["gap"] + 1, task["units"]
 
 
-# %%
-def build_recall(bias, gap, units, learning_rate):
-    """A compiled LSTM that names the first of gap + 1 symbols."""
-    bias = {"default": ForgetBias(1.0), "chrono": Chrono(gap)}[bias]
-    layers = [keras.layers.RNN(LSTMCell(units, bias_initializer=bias)), keras.layers.Dense(4)]
-    model = keras.Sequential([keras.Input((gap + 1, 8)), *layers])
-    model.compile(
-        keras.optimizers.Adam(learning_rate), loss, metrics=["accuracy"], jit_compile=True
-    )
+def build(bias, gap, units, learning_rate):
+    """A compiled LSTM that names the first of gap + 1 symbols. bias: b_f, or "chrono"."""
+    bias = Chrono(gap) if bias == "chrono" else ForgetBias(bias)
+    cell = LSTMCell(units, bias_initializer=bias)
+    model = keras.Sequential([keras.Input((gap + 1, 8)), keras.layers.RNN(cell)])
+    model.add(keras.layers.Dense(4))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizer = keras.optimizers.Adam(learning_rate)
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=True)
     return model
 
 
 # %%
-def recall(seed, bias):
-    """Train, and return the accuracy in each block."""
-    gap, batch_size = recalling["gap"], recalling["batch_size"]
-    options = {name: recalling[name] for name in ("gap", "units", "learning_rate")}
-    model = fresh(build_recall, seed, bias=bias, **options)
-    rng, curve = np.random.default_rng(seed), []
-    while len(curve) < blocks and max(curve, default=0) <= 0.99:
-        x, y = sequences.recall(block * batch_size, gap, rng)
-        curve += model.fit(x, y, batch_size=batch_size, verbose=0).history["accuracy"]
-    return curve + [curve[-1]] * (blocks - len(curve))  # once solved, it stops
+def shares(model, x):
+    """‖dL/dc_1‖ / ‖dL/dc_{T−1}‖, measured; the root mean square product of the forget gates between; and c_T."""
+    (norms,) = time_step_norms(model, *x).values()
+    W, U, b = model.get_weights()[:3]
+    states = lstm_forward(
+        x[0].astype("float64"), W, U, b
+    )  # float64, for squares far below 1e-38
+    products = np.prod(states.f[:, 1 : T - 1], axis=1)
+    return norms["c"][0] / norms["c"][T - 2], np.sqrt(np.mean(products**2)), states.c[:, -1]
 
 
 # %%
-live = {
-    "default, $b_f$ = 1": np.array([recall(seed, "default") for seed in range(3)]),
-    "chrono": np.array([recall(seed, "chrono") for seed in range(3)]),
-}
-for name, curves in live.items():
-    print(f"{name.replace('$', '')}: after {blocks * block} updates", curves[:, -1].round(2))
+biases = range(-2, 6)
+half_open, nearly_shut = "write gate half open, $b_i$ = 0", "write gate nearly shut, $b_i$ = −5"
+writes = {half_open: 0, nearly_shut: -5}
+ratio = {
+    name: np.zeros((5, 2, len(biases))) for name in writes
+}  # (seeds, measured or product, b_f)
+at_end, by_gain, chrono = {}, np.zeros((5, 4)), np.zeros((5, 2))
+gains = (1, 2, 4, 8)
+for seed in range(5):
+    x = sequences.recall(32, task["gap"], np.random.default_rng(seed))
+    model = fresh(build, seed, bias=1.0, **task)
+    W, U, b, V, d = model.get_weights()
+    for place, gain in enumerate(gains):
+        model.set_weights([W, gain * U, b, V, d])
+        h = next(iter(time_step_norms(model, *x).values()))["h"]
+        by_gain[seed, place] = h[0] / h[-1]
+    for (name, b_i), (place, b_f) in product(writes.items(), enumerate(biases)):
+        start = np.repeat([b_i, b_f, 0, 0], H)
+        model.set_weights([W, U, start, V, d])
+        *ratio[name][seed, :, place], at_end[seed, b_i, b_f] = shares(model, x)
+    model.set_weights([W, U, Chrono(task["gap"])((4 * H,)), V, d])
+    *chrono[seed], _ = shares(model, x)
 
 # %% [markdown]
-# Three seeds and 500 updates may be unfair to the default start. So here is a larger run, recorded by
-# [`data/record_08.py`](../data/record_08.py), of the same network: ten seeds, 2,000 updates, gaps 20, 50 and 100, and
-# for the default start at gap 100 once more five seeds with 6,000 updates at a smaller learning rate. *Solved* means
-# that a block of 1,600 new sequences was answered with above 99 %.
-
-# %%
-recorded = pd.read_csv("../data/08_recall.csv", dtype={"start": str})
-curves = [np.array(text.split(), dtype=float) for text in recorded["curve"]]
-recorded = recorded.assign(points=curves, solved=[curve[-1] > 0.99 for curve in curves])
-names = {
-    "1": "default, $b_f$ = 1",
-    "5": "$b_f$ = 5",
-    "5, write -5": "$b_f$ = 5, $b_i$ = −5",
-    "chrono": "chrono",
-}
-recorded["start"] = recorded["start"].map(names)
-ten = recorded[(recorded.cell == "LSTM") & (recorded.updates == 2000) & (recorded.seed < 10)]
-longer = recorded[recorded.updates == 6000]
-
-
-# %%
-def stacked(runs, points=40):
-    """Return the accuracies (seeds, points); a run that stopped because it had solved the task stays at its last."""
-    return np.array(
-        [np.pad(curve, (0, points - len(curve)), "edge") for curve in runs["points"]]
-    )
-
-
-# %%
-at_100 = {name: stacked(ten[(ten.gap == 100) & (ten.start == name)]) for name in names.values()}
-ax = plots.lines(
-    50 * np.arange(1, 41),
-    at_100,
-    xscale="log",
-    ylim=(0, 1.03),
-    xlabel="updates",
-    ylabel="accuracy on new sequences",
-)
-ax.set_title("Recall at gap 100: an open forget gate is not enough")
-plots.level(ax, 0.25, "chance")
-ax.legend(loc="lower left", ncols=2, fontsize=9)
-ends = {name.replace("$", ""): np.median(curves[:, -1]) for name, curves in at_100.items()}
-plots.show(
-    ax,
-    alt="Accuracy against updates, median and range over ten seeds, with chance at 0.25. Median at the end: "
-    + "; ".join(f"{name}: {end:.2f}" for name, end in ends.items())
-    + ". The default start stays at chance all along; chrono is above 0.99 within 300 updates in every seed.",
-)
-
-# %%
-rates = success_rate(ten, ["start", "gap"], "solved")
-shown = rates[rates.start != names["5, write -5"]]
-ax = plots.rates(shown, "gap", "start", xscale="log", xlabel="gap")
-ax.set_xticks([20, 50, 100], ["20", "50", "100"])
-ax.minorticks_off()
-ax.set_title("The longer the gap, the more the start decides")
-plots.show(ax)
-
-# %%
-rates_longer = success_rate(longer, ["start", "gap"], "solved")
-both = pd.concat([rates, rates_longer], keys=["2,000 updates", "6,000 updates"])
-print(
-    both.droplevel(1)
-    .round(2)
-    .replace({"start": {n: n.replace("$", "") for n in names.values()}})
-    .to_string()
-)
-
-# %% [markdown]
-# **What to notice.** (In the first figure lines are medians over ten seeds and bands their range.) With the default start
-# no seed solves gap 50 or 100, nor gap 100 with 6,000 updates at a smaller
-# learning rate (C10): hardly any gradient arrives to start from. $b_f = 5$ has gradient enough (section 4), and yet solves gap 100
-# with only some of the seeds. Its write gates stand half open, at $\sigma(0)$, so that a hundred distractors are added to the
-# first symbol. Close them at the start, $b_i = -5$, and every seed solves it: a gradient that arrives is not yet a
-# memory. (Closing them does two things: it keeps distractors out, and it closes the detour of section 5. These runs do
-# not tell which of the two matters.) Chrono does both, for a range of time spans at once.
-#
-# So three gates are enough to choose what to keep for long (C28), and at gap 100 reliably only *if they start open for
-# that long and closed to the rest*.
-
-# %% [markdown]
-# ## 7 · Peepholes
-#
-# The gates see what was read, $h_{t-1}$, not what is kept. *Peepholes* let them see the memory (C23), one weight $p$
-# per unit and gate; the output gate sees the new memory:
-#
-# $$\begin{aligned}
-# i_t &= \sigma(x_t W_i + h_{t-1} U_i + p_i\, c_{t-1} + b_i) \\
-# f_t &= \sigma(x_t W_f + h_{t-1} U_f + p_f\, c_{t-1} + b_f) \\
-# o_t &= \sigma(x_t W_o + h_{t-1} U_o + p_o\, c_t + b_o)
-# \end{aligned}$$
-#
-# In Keras it is `RNN(PeepholeLSTMCell(units))`, from the course's cells. They were proposed for *timing*: a network with a
-# constant input that has to give a spike at every tenth step must count, and count precisely. Recorded by
-# [`data/record_08_peepholes.py`](../data/record_08_peepholes.py): ten seeds, at most 4,000 updates; solved means that
-# each of 50 answers is right ("never a spike" has 45 of them), on one sequence that is always the same. Beside it,
-# recall, from two starts, at gaps that some of the seeds solve.
-#
-# **Predict, then run.** Where will the rate with peepholes lie clearly above that without, the intervals apart?
+# **Predict, then run.** Where does the measured gradient lie, compared with the product of the forget gates?
 
 # %% tags=["guess"]
-peeps = classroom.guess(
-    "08: where peepholes help",
-    ["in timing only", "in recall only", "in both", "in neither"],
+beside_product = classroom.guess(
+    "08.1 the gradient of c measured, beside the product of the forget gates",
+    ["on it, whatever the write gate", "above it if the write gate is half open", "below it"],
     answer=...,
 )
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
 # The outcome
-timing = pd.read_csv("../data/08_peepholes.csv").assign(solved=lambda runs: runs.right == 1)
-timing["task"] = "timed spikes, " + timing.units.astype(str) + " units"
-recalls = recorded[recorded.updates == 2000].assign(
-    task=lambda runs: (
-        "recall, gap " + runs.gap.astype(str) + ", " + runs.start.str.replace("$", "")
-    )
+ax = plots.lines(
+    list(biases)[2:],
+    {name: runs[:, 0, 2:] for name, runs in ratio.items()},
+    yscale="log",
+    ylim=(1e-88, 1e8),
+    xlabel="forget bias $b_f$",
+    ylabel=r"$\Vert dL/dc_1 \Vert\ /\ \Vert dL/dc_{T-1} \Vert$",
 )
-recalls = recalls[
-    (recalls.gap != 20) | (recalls.start == names["chrono"]) | (recalls.seed >= 10)
-]
-with_twin = recalls.task.isin(recalls.task[recalls.cell == "peephole LSTM"])
-peepholes = success_rate(pd.concat([timing, recalls[with_twin]]), ["task", "cell"], "solved")
-print(peepholes.sort_values("task", kind="stable").round(2).to_string(index=False))
-low = peepholes[peepholes.cell == "peephole LSTM"].set_index("task").low
-high = peepholes[peepholes.cell == "LSTM"].set_index("task").high
-helped = set(low.index[low > high[low.index]].str.split(",").str[0])
-named = {"timed spikes": "in timing only", "recall": "in recall only"}
-answer = {0: "in neither", 1: named[min(helped)] if helped else "", 2: "in both"}[len(helped)]
-peeps.outcome(answer)
+shut, half = (np.median(ratio[name], axis=0) for name in (nearly_shut, half_open))
+ax.plot(biases, shut[1], ":k", label="product of forget gates")
+ax.legend(loc="lower right", title="medians; bands: range of five seeds")
+plots.level(ax, 1e-38, "least number in float32")
+ax.set_title("Behind a shut write gate the gradient follows the forget gates")
+told = "; ".join(
+    f"b_f = {b}: half open {m:.0e}, nearly shut {s:.0e}, product {p:.0e}"
+    for b, m, s, p in zip(biases, half[0], *shut, strict=True)
+)
+plots.show(
+    ax,
+    alt=f"Share of the gradient that arrives 99 steps back against the forget bias. {told}.",
+)
+above = half[0] / half[1]
+place = 1 if above[3] > 3 else 2 if above[3] < 0.3 else 0
+beside_product.outcome(beside_product.choices[place])
+
+# %%
+at_1 = ratio[half_open][:, 0, 3]
+print(f"b_f = 1: measured {at_1.min():.0e} to {at_1.max():.0e}, product {half[1][3]:.0e}")
+print(f"b_f = 5: measured {half[0][7]:.0f}, product {half[1][7]:.2f} (medians of five seeds)")
+print("chrono: measured {:.2f}, product {:.2f}".format(*np.median(chrono, axis=0)))
+growth = np.median(by_gain, axis=0)
+said = ", ".join(f"U × {gain} {g:.0e}" for gain, g in zip(gains, growth, strict=True))
+print(f"b_f = 1, ‖dL/dh_1‖ / ‖dL/dh_T‖: {said}")
+for b_i in (0, -5):
+    c_T = np.array([at_end[seed, b_i, 5] for seed in range(5)])
+    print(
+        f"b_f = 5, b_i = {b_i}: mean |c_T| {np.abs(c_T).mean():.2f}, mean slope of tanh(c_T) {np.mean(1 - np.tanh(c_T) ** 2):.2f}"
+    )
 
 # %% [markdown]
-# **What to notice.** On the task they were proposed for, peepholes make no difference that these runs could show: the
-# intervals overlap widely, at both sizes. (The authors report it solved only with peepholes; they trained otherwise,
-# with a gradient that was cut off at the gates.) On recall with chrono there is nothing left to gain. But at gap 20
-# from the default start peepholes help clearly, which nobody promised. (Ten seeds looked like a difference, so thirty new
-# ones were run to see.) That is a result on this task at this size, no more.
+# **What to notice.** Over 99 steps the product is never 0, and from Keras' start next to nothing: "keeps the
+# gradient from ever reaching 0" (C22) fits the line of 1997; since the forget gate it is true by the letter only. But the product is not all.
+# At $b_i=0$ the second way adds to it, and with $U \times 8$ the gradient explodes at the start (C13). A shut write gate closes that way.
+#
+# At $b_f=5$, $b_i=0$ one thing more happens: a hundred distractors add up, and tanh is saturated before training
+# begins. A shut write gate prevents that, too.
+#
+# ## 4 · Which starts learn gap 100?
+#
+# Three networks from chrono, trained here until a block of 50 updates, all on new sequences, is answered above 99 % right, and
+# the gradient's norm:
+
+
+# %%
+def learn(seed, block=50, blocks=20):
+    """Train from chrono until solved; return the weights, the accuracies, and the gradient norms' mean and largest."""
+    model = fresh(build, seed, bias="chrono", **task)
+    rng, seen = np.random.default_rng(seed), []
+    while len(seen) < blocks and (not seen or seen[-1]["accuracy"] <= 0.99):
+        x, y = sequences.recall(block * 32, task["gap"], rng)
+        norms = GradientNorms(weights=False)
+        history = model.fit(x, y, batch_size=32, verbose=0, callbacks=[norms]).history
+        seen.append({name: values[0] for name, values in history.items()})
+    return model.get_weights(), pd.DataFrame(seen)
+
+
+live = [learn(seed) for seed in range(3)]
+for seed, (_, seen) in enumerate(live):
+    norm, most = seen["grad_norm/global"], seen["grad_norm_max/global"]
+    print(
+        f"seed {seed}: accuracy",
+        *seen.accuracy.round(2),
+        f"· mean norm in the first block {norm[0]:.2f}, largest {most.max():.0f}",
+    )
+
+# %% [markdown]
+# In *training* the gradient grows tenfold and more as well (C13): an LSTM is no cure.
+#
+# [`data/record_08.py`](../data/record_08.py) has trained the same network from seven starts, at most 2,000 updates, ten or
+# thirty seeds each.
+#
+# **Predict, then run.** How many of ten solve it with $b_f=5$, $b_i=0$, where gradient enough arrives?
+
+# %% tags=["guess"]
+with_five = classroom.guess("08.2 solved with b_f = 5", unit="of ten", answer=...)
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+recorded = pd.read_csv("../data/08_recall.csv", dtype={"start": str})
+recorded["solved"] = [float(curve.split()[-1]) > 0.99 for curve in recorded.curve]
+far = recorded[(recorded.gap == 100) & (recorded.until < 1)]
+rates = success_rate(far, ["start"], "solved").set_index("start")
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+names = {
+    "1": "$b_f$ = 1 (Keras)",
+    "1, U x 4": "$b_f$ = 1, $U$ × 4",
+    "5": "$b_f$ = 5",
+    "5, U x 0": "$b_f$ = 5, $U$ × 0",
+    "5, candidate small": "$b_f$ = 5, small $g_t$",
+    "5, write -5": "$b_f$ = 5, $b_i$ = −5",
+    "chrono": "chrono",
+}
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+ax = plt.subplots(figsize=(7.2, 3.6))[1]
+for row, start in enumerate(names):
+    r = rates.loc[start]
+    ax.errorbar(
+        r.rate,
+        row,
+        xerr=[[r.rate - r.low], [r.high - r.rate]],
+        marker="o",
+        capsize=4,
+        color="C0",
+    )
+    ax.text(1.04, row, f"{r.rate * r.n:.0f} of {r.n:.0f}", va="center")
+ax.set_yticks(range(len(names)), names.values())
+ax.set(xlim=(-0.03, 1.03), xlabel="share of seeds that solve gap 100 (bars: 95 % interval)")
+ax.invert_yaxis()
+ax.set_title("A gradient that arrives is not yet a memory")
+told = ", ".join(f"{start}: {r.rate * r.n:.0f} of {r.n:.0f}" for start, r in rates.iterrows())
+plots.show(
+    ax,
+    alt=f"Share of seeds that solve recall at gap 100, with intervals, from seven starts. {told}.",
+)
+with_five.outcome(round(10 * rates.rate["5"], 1), margin=1)
+
+# %% [markdown]
+# **What to notice.** From Keras' start no seed of ten knows at step 101 what step 1 was (C10); chrono, and $b_f=5$ behind a shut write
+# gate, solve it with every seed, $b_f=5$ alone with a third. What does the shut gate mend? One thing at a time, $U = 0$ at the start (second way closed) and a
+# small candidate (no saturation) come out between; the intervals leave it open. And Keras' $b_f=1$ learns with some seeds when $U$ is
+# large: there must be another way to remember.
+#
+# ## 5 · What holds the symbol?
+#
+# One expects: the write gate opens for the symbol and shuts for distractors, the forget gate keeps (C28). Open networks that solved it, eight from
+# each of four starts ([`data`](../data/README.md) has their weights), and your three. $c_T$ is a sum over steps, so it can be taken apart:
+#
+# ### Exercise 4 · What is left of one writing
+# Step $k$ has added $i_k g_k$ to the memory; every later step has multiplied it by its forget gate. Return what is left of
+# it in $c_T$. The arrays are $(B, T, H)$; $k$ counts from 1.
+
+
+# %% tags=["exercise"]
+def left_at_the_end(k, i, f, g):
+    """Return the part of c_T that step k has written, (B, H)."""
+    ...
+
+
+# %% tags=["check"]
+check.left_at_the_end()
+
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+# c_T = f_T c_{T−1} + i_T g_T, and so on back: a writing meets every forget gate after its own step, f[:, k:], and no other.
+def solution_left_at_the_end(k, i, f, g):
+    return i[:, k - 1] * g[:, k - 1] * np.prod(f[:, k:], axis=1)
+
+
+check.left_at_the_end(solution_left_at_the_end)
+
+# %% [markdown]
+# Only what differs between the four symbols can carry the answer: the mean memory for each, minus the mean over all.
+#
+# **Predict, then run.** How much of that, in $c_T$, was written at step 1, when the symbol was there?
+
+# %% tags=["guess"]
+written_first = classroom.guess(
+    "08.3 of what tells the symbols apart at step 101, written at step 1",
+    ["nearly all of it", "about half of it", "next to nothing of it"],
+    answer=...,
+)
+
+
+# %%
+def run(x, net, blind=(), write_on=True):
+    """Memory and gates c, i, f, g, each (B, T, H), and the answers, of a network with a part cut out.
+
+    blind: layers among "ifgo" that see the mean of h over all sequences instead of h, and so no symbol.
+    write_on: False shuts the write gate after step 1.
+    """
+    W, U, b, V, d = (np.asarray(w, float) for w in net)
+    h, c, states = np.zeros((len(x), H)), 0.0, []
+    sees = np.repeat([gate not in blind for gate in "ifgo"], H)  # (4H,)
+    for t in range(T):
+        a = x[:, t] @ W + np.where(sees, h @ U, h.mean(axis=0) @ U) + b
+        i, f, g, o = np.split(a, 4, axis=1)
+        i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+        i = i if write_on or t == 0 else 0 * i
+        c = f * c + i * g
+        h = o * np.tanh(c)
+        states.append((c, i, f, g))
+    answers = np.argmax(h @ V + d, axis=1)
+    return *(np.stack(part, axis=1) for part in zip(*states, strict=True)), answers
+
+
+# %%
+def told_apart(values, y):
+    """Mean for each symbol minus the mean over all: values (B, T, H), result (4, T, H)."""
+    means = np.stack([values[y == symbol].mean(axis=0) for symbol in range(4)])
+    return means - means.mean(axis=0)
+
+
+def look(net):
+    """What the gates do, where the memory was written, and the accuracy with each cut."""
+    c, i, f, g, answers = run(x, net)
+    after = np.ones_like(
+        f
+    )  # what the steps behind t keep of its writing: f_T, f_T f_{T−1}, …, turned round
+    after[:, :-1] = np.cumprod(f[:, :0:-1], axis=1)[:, ::-1]
+    by_step = told_apart(after * i * g, y)  # (4, T, H); its sum over steps is that of c_T
+    whole = by_step.sum(axis=1)
+    share = np.einsum("sth,sh->t", by_step, whole) / np.sum(whole**2)
+    accuracies = [np.mean(run(x, net, **cut)[-1] == y) for cut in cuts.values()]
+    gates = i[:, 0].mean(), i[:, 1:].mean(), *np.abs(c[:, [0, 9, -1]]).mean(axis=(0, 2))
+    return np.cumsum(share), [np.mean(answers == y), *accuracies], gates
+
+
+# %%
+x, y = sequences.recall(200, task["gap"], np.random.default_rng(99))
+cuts = {
+    "h hidden from\nthe three gates": {"blind": "ifo"},
+    "h hidden from\nthe candidate": {"blind": "g"},
+    "write gate shut\nafter step 1": {"write_on": False},
+}
+stored = np.load("../data/08_solved.npz")
+nets = list(zip(*(stored[name] for name in "WUbVd"), strict=True))
+found = [look(net) for net in nets]
+accuracy = np.array([a for _, a, _ in found])  # (networks, intact and cuts)
+middle = np.median(accuracy, axis=0)
+mine = [look(weights) for weights, seen in live if seen.accuracy.iloc[-1] > 0.99]
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+written = np.array([share for share, _, _ in found])  # (networks, T)
+shown = {
+    names.get(start, "chrono, trained on"): written[stored["start"] == start]
+    for start in ("chrono", "5, write -5", "5", "1, U x 4")
+}
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+ax = plots.lines(
+    np.arange(1, T + 1),
+    shown,
+    xlabel="time step t",
+    ylabel="share of what tells symbols apart in $c_T$",
+    ylim=(-0.05, 1.1),
+)
+title = "median and range of eight networks each"
+ax.legend(title=title, fontsize=9, loc="upper left", bbox_to_anchor=(0, 0.9))
+plots.level(ax, 1, "if step 1 had written all")
+ax.set_title("Written up to step t: the memory is written all along the way")
+first = written[:, 0]
+plots.show(
+    ax,
+    alt="Cumulative share of the symbol-dependent memory at step 101 that was written up to step t, for networks from "
+    f"four starts. After step 1 it is at most {first.max():.3f}; at step 50 between {written[:, 49].min():.2f} and "
+    f"{written[:, 49].max():.2f}.",
+)
+part = np.median(first)
+written_first.outcome(written_first.choices[np.digitize(-part, [-0.8, -0.2])])
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+columns = ["i at the symbol", "i at distractors", "|c| step 1", "step 10", "step 101"]
+table = pd.DataFrame([gates for _, _, gates in found], columns=columns)
+print(table.groupby(stored["start"]).median().round(3).to_string())
+
+# %% [markdown]
+# **What to notice.** The write gate is hardly more open at the symbol than at a distractor, and the memory is not kept: it grows, step by step, from a
+# trace. What is written at a distractor can know the symbol only from $h$. So **cut**: show a layer, in place of $h$, its mean over
+# all sequences, which knows no symbol.
+
+# %%
+ax = plots.axes(ylim=(0, 1.05), ylabel="accuracy, 200 new sequences")
+places = np.arange(accuracy.shape[1])
+for number, start in enumerate(dict.fromkeys(stored["start"])):
+    some = accuracy[stored["start"] == start]
+    spread = places + 0.13 * (number - 2) + np.linspace(-0.04, 0.04, len(some))[:, None]
+    ax.plot(spread.ravel(), some.ravel(), "osD^v"[number], ms=4, label=names.get(start, start))
+ax.set_xticks(places, ["intact", *cuts], fontsize=9)
+ax.set_title("Blind to h, the candidate loses the symbol; the gates seldom do")
+plots.level(ax, 0.25, "chance")
+ax.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=5)
+said = "; ".join(
+    f"{cut}: {m:.2f}, {low:.2f} to {high:.2f}".replace("\n", " ")
+    for cut, m, low, high in zip(
+        ["intact", *cuts], middle, accuracy.min(axis=0), accuracy.max(axis=0), strict=True
+    )
+)
+plots.show(
+    ax,
+    alt=f"Accuracy of each network, intact and with one of three cuts. Medians and ranges: {said}.",
+)
+
+# %%
+print(said)
+print("above one half, of", len(accuracy), "networks:", np.sum(accuracy > 0.5, axis=0))
+print("your three:", *(np.round(a, 2) for _, a, _ in mine))
+
+# %% [markdown]
+# **What to notice.** Without $h$ in the three gates most networks answer above one half, those from $U \times 4$ aside; without it in the *candidate* alone, one of forty. A loop holds
+# the symbol: $c$ is read into $h$, $h$ goes through $U_g$ into the candidate, and that into $c$: the plain RNN inside the LSTM, slowed down by gates. (A cut
+# takes a network where it was not trained; the sums above cut nothing, and agree.) With the write gate shut after step 1, some answer right from the
+# trace: there the line would have kept it. Training on changes nothing of this.
+#
+# **The conclusion** this allows: at gap 100 the start of the gates makes recall learnable; that trained gates *choose what to keep* (C28) is not how these
+# networks do it. About tasks where something is overwritten on a cue it says nothing.
+#
+# <details><summary>For those who want more: peepholes</summary>
+#
+# The gates see $h_{t-1}$: what is not read does not reach them. *Peepholes* (Gers, Schraudolph and Schmidhuber 2002) let them see the memory itself
+# (C23), one weight $p$ a unit and gate, the output gate the new memory:
+# $i_t = \sigma(\ldots + p_i c_{t-1})$, $f_t = \sigma(\ldots + p_f c_{t-1})$, $o_t = \sigma(\ldots + p_o c_t)$. In Keras:
+# `RNN(PeepholeLSTMCell(units))`, from the course's cells. They were proposed for precise timing, which is not tried here. On recall at
+# gap 20 from Keras' start they help; the next, folded cell prints how often each solves it.
+#
+# </details>
+
+# %% tags=["box"] jupyter={"source_hidden": true}
+# For the box on peepholes
+peep = success_rate(recorded[recorded.gap == 20], ["cell"], "solved")
+print("recall at gap 20, b_f = 1, thirty seeds, with 95 % interval")
+print(peep.round(2).to_string(index=False))
 
 # %% [markdown]
 # ## Measured
 #
-# What this lesson claims, asserted over seeds: five for gates and gradients, ten or more for recall and timing.
+# *Live*: computed in this notebook. *Recorded*: read from `data/`; its networks are cut open live.
 
 # %%
-gates = np.concatenate([getattr(s, name).ravel() for _, s in read_runs for name in "ifo"])
-ratio = {name: runs[:, 0, 0] / runs[:, 1, 0] for name, runs in gradients.items()}  # at t = 1
-first = "$b_f$ = 1"
-fades = gradients[first][:, 0, 0] / gradients[first][:, 0, -1]
-
-
-def rate(start, gap, table=rates):
-    """Return the row of the success rates for a start and a gap."""
-    return table[(table.start == names[start]) & (table.gap == gap)].iloc[0]
-
-
-def overlap(task):
-    """Return whether the intervals with and without peepholes overlap."""
-    rows = peepholes[peepholes.task == task]
-    return len(rows) == 2 and rows.low.max() <= rows.high.min()
-
+off = ratio[nearly_shut][:, 0] / ratio[nearly_shut][:, 1]  # measured / product
+grown = [seen["grad_norm_max/global"].max() / seen["grad_norm/global"][0] for _, seen in live]
+shut_low = min(rates.low["chrono"], rates.low["5, write -5"])
+open_high = max(rates.high["1"], rates.high["5"])
+lost = accuracy[:, 2] < 0.5  # without h in the candidate
 
 # %%
 # NBVAL_CHECK_OUTPUT
 verdicts = {
-    "C20 by hand, one memory is written, kept, read and deleted": [c[1], c[7], c[8], h[5] > 0]
-    == [0.9, 0.9, 0.0, True],
-    "C21 every gate of five trained LSTMs lies between 0 and 1": gates.min() > 0
-    and gates.max() < 1,
-    "C21 at the second product the forget gate drops, with every seed": drop.max() < -0.03,
-    "C21 most of what is written later agrees with the memory": same_sign.min() > 0.6,
-    "C22 default start: over 99 steps the gradient fades below 1e-6": fades.max() < 1e-6,
-    "C22 it exceeds the product of forget gates, a thousandfold": min(ratio[first]) > 1e3,
-    "C22 with chrono the product predicts it within a quarter": np.abs(
-        ratio["chrono"] - 1
-    ).max()
-    < 0.25,
-    "C22 with U = 0 it is exact for every start": np.allclose(ratios, 1, atol=1e-3),
-    "C13 with U × 8 the gradient of the LSTM explodes": np.min(
-        explosion["U × 8"][:, 0] / explosion["U × 8"][:, -1]
-    )
-    > 30,
-}
-for claim, holds in verdicts.items():
-    print("holds " if holds else "FAILS ", claim)
-assert all(verdicts.values())
-
-# %%
-# NBVAL_CHECK_OUTPUT
-verdicts = {
-    "C28 here: with chrono recall at gap 100 is solved, three of three": live["chrono"][
-        :, -1
-    ].min()
-    > 0.99,
-    "C28 here: the default start is near chance, three of three": live[
-        "default, $b_f$ = 1"
+    "live, C22: b_f = 1 leaves under 1e-7 of dL/dc after 99 steps": at_1.max() < 1e-7,
+    "live, C22: b_f 3 to 5 and write gate shut: the product is right within 25 %": off[
+        :, 5:
     ].max()
-    < 0.4,
-    "C28 recorded: chrono's interval lies above the default's": rate("chrono", 100).low
-    > rate("1", 100).high,
-    "C10 recorded: 6,000 updates at a smaller rate do not help the default": rate(
-        "1", 100, rates_longer
-    ).rate
-    == 0,
-    "C28 recorded: forget bias 5 with closed write gates beats it with open ones": rate(
-        "5, write -5", 100
-    ).low
-    > rate("5", 100).high,
+    < 1.25
+    and off[:, 5:].min() > 0.75,
+    "live, C13: in training from chrono the gradient grows tenfold or more": min(grown) > 10,
+    "recorded, C10, C28: gap 100 is learned with write gates shut, not with them open": shut_low
+    > open_high,
+    "live, C28: step 1 wrote under 2 % of the symbol's memory, in every network": first.max()
+    < 0.02,
+    "live, C28: without h the candidate loses the symbol, but for one network": sum(~lost) == 1,
 }
 for claim, holds in verdicts.items():
     print("holds " if holds else "FAILS ", claim)
 assert all(verdicts.values())
 
 # %%
-# NBVAL_CHECK_OUTPUT
-verdicts = {
-    "C23 recorded: on timed spikes the intervals overlap, at both sizes": overlap(
-        "timed spikes, 4 units"
-    )
-    and overlap("timed spikes, 8 units"),
-    "C23 recorded: recall at gap 20, default start: they do not": not overlap(
-        "recall, gap 20, default, b_f = 1"
-    ),
-}
-for claim, holds in verdicts.items():
-    print("holds " if holds else "FAILS ", claim)
-assert all(verdicts.values())
+classroom.tally()
 
 # %% [markdown]
 # ## Quiz
 
 # %%
 classroom.quiz("quizzes/08_how_an_lstm_remembers.json")
-classroom.tally()
 
 # %% [markdown]
 # ## Three things to take away
 #
-# 1. An LSTM adds to its memory instead of multiplying it by a matrix; three gates, sigmoids of input and state, write,
-#    keep and read.
-# 2. On the memory line the gradient is multiplied by the forget gate at each step: it fades unless the gate is open.
-#    Through $h$ there is a second way, on which it can also explode.
-# 3. For long gaps, start with forget gates open for that long and write gates closed to match. The default start
-#    never learned gap 50, in ten runs of 2,000 updates.
+# 1. An LSTM adds to its memory. Along that line the gradient is multiplied by the forget gate: 1 in 1997, $\sigma(b_f)$ at the start since 2000.
+# 2. There is a second way, through $h$ and $U$. On it gradients grow, and on it these networks hold their symbol.
+# 3. For long gaps, start with forget gates open for that long *and* write gates shut to match. What training then makes of them, measure.
 #
 # **Next:** 09 · Is a simpler gate enough?
 #
-# **References.** S. Hochreiter and J. Schmidhuber, *Long short-term memory*, Neural Computation 9 (1997). F. Gers,
-# J. Schmidhuber and F. Cummins, *Learning to forget: continual prediction with LSTM*, Neural Computation 12 (2000).
-# F. Gers, N. Schraudolph and J. Schmidhuber, *Learning precise timing with LSTM recurrent networks*, Journal of Machine
-# Learning Research 3 (2002). R. Jozefowicz, W. Zaremba and I. Sutskever, *An empirical exploration of recurrent network
-# architectures*, ICML 2015. C. Tallec and Y. Ollivier, *Can recurrent neural networks warp time?*, ICLR 2018.
+# **References.** Hochreiter, Schmidhuber, *Long short-term memory*, Neural Computation 9 (1997). Gers,
+# Schmidhuber, Cummins, *Learning to forget*, Neural Computation 12 (2000).
+# Gers, Schraudolph, Schmidhuber, *Learning precise timing with LSTM recurrent networks*, JMLR 3 (2002).
+# Jozefowicz, Zaremba, Sutskever, *An empirical exploration of recurrent network
+# architectures*, ICML 2015 ($b_f=1$). Tallec, Ollivier, *Can recurrent neural networks warp time?*, ICLR 2018 (chrono).
+# Zucchet, Orvieto, *Vanishing and exploding gradients are not the end of the story*, NeurIPS 2024
+# (size of what is written).

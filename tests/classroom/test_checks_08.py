@@ -159,3 +159,36 @@ def test_forget_bias_is_accepted_found_by_formula_or_by_search():
 
     for attempt in (by_bisection, lambda gap, share: -np.log(np.expm1(-np.log(share) / gap))):
         assert verdict(lesson_08.forget_bias, attempt).status == "right"
+
+
+# What is left of one writing
+
+
+@pytest.mark.parametrize(
+    ("attempt", "hint"),
+    [
+        (lambda k, i, f, g: i[:, k - 1] * g[:, k - 1] * f[:, k - 1 :].prod(axis=1), "f_k has acted before"),
+        (lambda k, i, f, g: i[:, k - 1] * g[:, k - 1] * f[:, k + 1 :].prod(axis=1), "One factor is missing"),
+        (lambda k, i, f, g: i[:, k - 1] * g[:, k - 1] * f[:, k:-1].prod(axis=1), "f_T, is missing"),
+        (lambda k, i, f, g: i[:, k - 1] * g[:, k - 1] * f[:, k:].sum(axis=1), "not a sum"),
+        (lambda k, i, f, g: i[:, k - 1] * g[:, k - 1], "forget gates of the steps after it are missing"),
+        (lambda k, i, f, g: f[:, k:].prod(axis=1), "This is the share that is kept"),
+        (lambda k, i, f, g: i[:, k] * g[:, k] * f[:, k + 1 :].prod(axis=1), "Python counts from 0"),
+        (lambda k, i, f, g: i[:, k - 1] * g[:, k - 1] * f.prod(axis=1), "Only the forget gates after"),
+    ],
+)
+def test_left_at_the_end_names_the_mistake(attempt, hint):
+    wrong(lesson_08.left_at_the_end, attempt, hint)
+
+
+def test_left_at_the_end_is_accepted_as_a_loop_and_sums_to_the_memory():
+    def by_loop(k, i, f, g):
+        left = i[:, k - 1] * g[:, k - 1]
+        for t in range(k, i.shape[1]):
+            left = left * f[:, t]
+        return left
+
+    assert verdict(lesson_08.left_at_the_end, by_loop).status == "right"
+    rng = np.random.default_rng(0)
+    run = lstm_forward(rng.normal(size=(2, 5, 3)), *(rng.normal(size=size) for size in ((3, 16), (4, 16), (16,))))
+    assert np.allclose(sum(by_loop(k, run.i, run.f, run.g) for k in range(1, 6)), run.c[:, -1])

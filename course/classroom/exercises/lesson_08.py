@@ -232,3 +232,68 @@ CHRONO = "This leaves about 1/e after `gap` steps, whatever share is asked for."
 )
 def forget_bias(gap, share):
     return _bias(gap, share)
+
+
+def _writings():
+    cases = []
+    for seed, (k, B, T, H) in enumerate(((2, 2, 5, 3), (1, 3, 4, 2), (4, 2, 4, 3), (3, 2, 6, 4))):
+        rng = np.random.default_rng(seed)
+        i, f = rng.uniform(0.2, 0.9, (2, B, T, H))
+        cases.append((k, i, f, rng.uniform(-1, 1, (B, T, H))))
+    return cases
+
+
+def _left(k, i, f, g, after=0, until=None, written=lambda i, g: i * g, kept=_same, over=np.prod):
+    """What is left of what step k wrote; the options make the usual mistakes."""
+    return written(i[:, k - 1], g[:, k - 1]) * over(kept(f[:, k + after : until]), axis=1)
+
+
+def _left_with(**options):
+    return lambda k, i, f, g: _left(k, i, f, g, **options)
+
+
+@checks.function(
+    _writings,
+    mistakes=[
+        (_left_with(after=-1), "f_k has acted before step k writes: the first factor is f_{k+1}, which is f[:, k]."),
+        (_left_with(after=1), "One factor is missing: f_{k+1} is f[:, k], as Python counts from 0."),
+        (_left_with(until=-1), "The last factor, f_T, is missing."),
+        (_left_with(over=np.sum), "The forget gates multiply: np.prod, not a sum."),
+        (_left_with(over=np.mean), "The forget gates multiply: np.prod, not a mean."),
+        (_left_with(kept=lambda f: 1 - f), "f is upside down: f = 1 keeps."),
+        (_left_with(written=lambda i, g: i), "What is written is i_k g_k; g is missing."),
+        (_left_with(written=lambda i, g: g), "What is written is i_k g_k; the write gate is missing."),
+        (_left_with(written=lambda i, g: 1.0), "This is the share that is kept; times what was written, i_k g_k."),
+        (_left_with(written=lambda i, g: i + g), "The write gate multiplies the candidate: i_k g_k."),
+        (
+            _left_with(kept=np.ones_like),
+            "This is what step k wrote; the forget gates of the steps after it are missing.",
+        ),
+        (lambda k, i, f, g: _left(k + 1, i, f, g), "Step k is i[:, k - 1], as Python counts from 0."),
+        (
+            lambda k, i, f, g: i[:, k - 1] * g[:, k - 1] * f.prod(axis=1),
+            "Only the forget gates after step k act on what it wrote.",
+        ),
+        (lambda k, i, f, g: _memories(i, f, g)[:, -1], "This is all of c_T; what step k wrote is one term of it."),
+        (
+            lambda k, i, f, g: _memories(i, f, g)[:, k - 1],
+            "This is the memory after step k, older writings included.",
+        ),
+    ],
+    hints=[
+        "Step k adds i_k g_k; in the arrays that is i[:, k - 1] * g[:, k - 1].",
+        "Every step after k multiplies it by its forget gate: f_{k+1}, …, f_T.",
+        "f[:, k:] holds these gates, (B, T - k, H); multiply them over axis 1.",
+    ],
+    praise="Correct: the sum of these over k is c_T.",
+)
+def left_at_the_end(k, i, f, g):
+    return _left(k, i, f, g)
+
+
+def _memories(i, f, g):
+    c, states = 0.0, []
+    for t in range(i.shape[1]):
+        c = f[:, t] * c + i[:, t] * g[:, t]
+        states.append(c)
+    return np.stack(states, axis=1)
