@@ -131,3 +131,50 @@ def test_share_that_arrives_is_accepted_written_differently():
             return first / last
 
     assert lesson_05.share_that_arrives(attempt).status == "right"
+
+
+@np.errstate(all="ignore")
+def lyapunov(v, h, U, *, divide=True, whole=False, back=False, collect=np.mean):
+    v, logs = (v if whole else v / np.linalg.norm(v)), []
+    for h_t in h:
+        v = ((1 - h_t**2) * v) @ U.T if back else (1 - h_t**2) * (v @ U)
+        logs.append(np.log(np.linalg.norm(v)))
+        v = v / np.linalg.norm(v) if divide else v
+    return collect(logs) if divide else logs[-1] / len(h)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "hint"),
+    [
+        ({"divide": False}, "over thousands the length is 0 or infinite"),
+        ({"back": True}, "the way of a gradient"),
+        ({"whole": True}, "before the first step"),
+        ({"collect": np.sum}, "the mean is asked for"),
+        ({"collect": lambda logs: np.exp(np.mean(logs))}, "That is the factor per step"),
+        ({"collect": np.array}, "return their mean"),
+    ],
+)
+def test_lyapunov_names_the_mistake(mistake, hint):
+    verdict = lesson_05.lyapunov(lambda *case: lyapunov(*case, **mistake))
+    assert verdict.status == "wrong"
+    assert hint in verdict.message
+
+
+def test_lyapunov_is_accepted_written_differently():
+    def with_jacobians(v, h, U):
+        total = 0.0
+        for h_t in h:
+            new = np.diag(1 - h_t**2) @ U.T @ v
+            total += np.log(np.linalg.norm(new) / np.linalg.norm(v))
+            v = new / np.linalg.norm(new)
+        return total / len(h)
+
+    assert lesson_05.lyapunov(with_jacobians).status == "right"
+    assert lesson_05.lyapunov(lyapunov).status == "right"
+    assert lesson_05.lyapunov(...).status == "not attempted"
+
+
+def test_lyapunov_of_an_orthogonal_matrix_without_slopes_is_the_logarithm_of_its_scale():
+    Q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))
+    reference = lesson_05._logs(np.ones(3), np.zeros((7, 3)), 0.9 * Q)
+    np.testing.assert_allclose(reference, np.log(0.9))

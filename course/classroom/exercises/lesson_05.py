@@ -116,6 +116,78 @@ def deceiver(U):
     )
 
 
+def _journeys():
+    """(v, h, U) with a v of length other than 1: a few steps, and so many that the length leaves the numbers behind."""
+    cases = []
+    for seed, (T, H, size) in enumerate(((3, 2, 1.0), (6, 4, 1.5), (4000, 3, 0.3), (4000, 3, 3.0))):
+        rng = np.random.default_rng(seed + 50)
+        cases.append((3 * rng.normal(size=H), np.tanh(0.5 * rng.normal(size=(T, H))), size * rng.normal(size=(H, H))))
+    return cases
+
+
+def _logs(v, h, U, step=lambda v, h_t, U: (1 - h_t**2) * (v @ U)):
+    """ln(length after / length before) at every step."""
+    v, logs = v / np.linalg.norm(v), []
+    for h_t in h:
+        v = step(v, h_t, U)
+        length = np.linalg.norm(v)
+        logs.append(np.log(length))
+        v = v / length
+    return np.array(logs)
+
+
+def _stepping(step):
+    return lambda v, h, U: np.mean(_logs(v, h, U, step))
+
+
+def _at_once(v, h, U):
+    length = np.linalg.norm(v)
+    for h_t in h:
+        v = (1 - h_t**2) * (v @ U)
+    return np.log(np.linalg.norm(v) / length) / len(h)
+
+
+@checks.function(
+    _journeys,
+    mistakes=[
+        (_at_once, "Right for a few steps, but over thousands the length is 0 or infinite: divide after each step."),
+        (
+            _stepping(lambda v, h_t, U: ((1 - h_t**2) * v) @ U.T),
+            "That is the way of a gradient; forwards v is multiplied by U first, then by the slopes.",
+        ),
+        (_stepping(lambda v, h_t, U: ((1 - h_t**2) * v) @ U), "The slope is that of the new state: first v @ U."),
+        (_stepping(lambda v, h_t, U: v @ U), "The slope of tanh is missing: 1 - h_t**2."),
+        (_stepping(lambda v, h_t, U: (1 - h_t**2) * (v @ U.T)), "U is transposed; forwards it is v @ U."),
+        (_stepping(lambda v, h_t, U: (1 - np.tanh(h_t) ** 2) * (v @ U)), "h_t is the tanh already: 1 - h_t**2."),
+        (_stepping(lambda v, h_t, U: h_t * (v @ U)), "The slope of tanh is 1 - h_t**2, not h_t."),
+        (lambda v, h, U: np.exp(np.mean(_logs(v, h, U))), "That is the factor per step; its logarithm is asked for."),
+        (lambda v, h, U: np.sum(_logs(v, h, U)), "That is the sum over the steps; the mean is asked for."),
+        (lambda v, h, U: np.mean(np.exp(_logs(v, h, U))), "That is the mean factor; take logarithms first."),
+        (
+            lambda v, h, U: np.log(np.mean(np.exp(_logs(v, h, U)))),
+            "First the logarithm of each factor, then the mean: factors multiply, logarithms add up.",
+        ),
+        (lambda v, h, U: np.mean(_logs(v, h, U)) / np.log(10), "The natural logarithm is meant, np.log."),
+        (
+            lambda v, h, U: np.mean(_logs(v, h, U)) + np.log(np.linalg.norm(v)) / len(h),
+            "v need not have length 1: divide it by its length before the first step, too.",
+        ),
+        (lambda v, h, U: np.mean(_logs(v, h[::-1], U)), "Forwards: from the first state to the last."),
+        (lambda v, h, U: _logs(v, h, U), "These are the logarithms; return their mean."),
+        (lambda v, h, U: np.mean(_logs(v, h[1:], U)), "A step is missing: v goes through every state of h."),
+    ],
+    hints=[
+        "One step forwards is (1 - h_t**2) * (v @ U), as in travels.",
+        "Divide v by its length before the loop and at the end of every step; then its length after a step is the factor.",
+        "Collect np.log(np.linalg.norm(v)) after each step, before you divide, and return the mean.",
+    ],
+    seconds=10,
+    praise="Correct, over 4,000 steps too: the Lyapunov exponent.",
+)
+def lyapunov(v, h, U):
+    return np.mean(_logs(v, h, U))
+
+
 def _models():
     """Four compiled models with a batch each: a gradient that falls, one that explodes, two states, words as input.
 
