@@ -23,8 +23,8 @@ lab: $(VENV)/requirements.lock ## open your copies of the lessons, in work/, in 
 test: unit-tests notebook-tests ## all tests: units, then every notebook through nbval
 
 unit-tests: $(VENV)/requirements.lock
-	$(BIN)/pytest -n 2 --dist loadfile -m "not alone" $(ARGS)
-	$(BIN)/pytest -m alone $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/alone $(ARGS)
+	$(BIN)/pytest tests/alone $(ARGS)
 
 notebook-tests: $(VENV)/requirements.lock
 	$(BIN)/pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \

@@ -183,6 +183,8 @@ def test_a_workshop_copy_uses_no_name_that_only_a_solution_defines(handed_out, n
 
 def test_the_first_workshop_copy_runs(handed_out):
     lesson = nbformat.read(handed_out / "00_start_here.ipynb", as_version=4)
+    (doctors,) = [cell for cell in lesson.cells if cell.source == "failures = doctor.main()"]
+    lesson.cells.remove(doctors)  # who has tests of his own, and takes long
     ran = NotebookClient(lesson, timeout=300, resources={"metadata": {"path": str(handed_out)}}).execute()
     told = "".join(output.get("text", "") for cell in ran.cells for output in cell.get("outputs", []))
     assert "No guess this time." in told

@@ -9,8 +9,6 @@ import json
 from pathlib import Path
 import random
 
-import jsonschema
-
 SCHEMA = json.loads(
     importlib.resources.files("course.classroom").joinpath("quiz.schema.json").read_text(encoding="utf-8")
 )
@@ -21,6 +19,8 @@ def load(path):
 
     Raises ValueError if there is no such file, or if it breaks the schema: then with the place and the rule.
     """
+    import jsonschema  # here, as loading it takes longer than all else that a lesson's first cell loads before Keras
+
     path = Path(path)
     if not path.is_file():
         raise ValueError(
