@@ -229,7 +229,9 @@ class FastWeights(keras.Layer):
 def test_the_norm_of_a_matrix_state_is_over_all_of_its_numbers():
     inputs = keras.Input((T, D))
     model = build(inputs, layers.RNN(FastWeights(), name="rnn")(inputs), loss=lambda y, output: keras.ops.sum(output))
-    norms = time_step_norms(model, *data())["rnn"]  # M_{T-k} adds 0.5^k M_{T-k} to M_T; the loss sums B D of its numbers
+    norms = time_step_norms(model, *data())[
+        "rnn"
+    ]  # M_{T-k} adds 0.5^k M_{T-k} to M_T; the loss sums B D of its numbers
     np.testing.assert_allclose(norms["h"], np.sqrt(B * D) * 0.5 ** np.array([2, 1, 1000]), rtol=1e-6, atol=1e-30)
 
 
