@@ -316,8 +316,7 @@ ax = plots.lines(
 )
 shut, half = (np.median(ratio[name], axis=0) for name in (nearly_shut, half_open))
 ax.plot(biases, shut[1], ":k", label="product of forget gates")
-ax.legend(loc="lower right", title="medians; bands: range of five seeds")
-plots.level(ax, 1e-38, "least number in float32")
+ax.legend(loc="lower right", title="medians, range of five seeds; no marker: 0 in float32")
 ax.set_title("Behind a shut write gate the gradient follows the forget gates")
 told = "; ".join(
     f"b_f = {b}: half open {m:.0e}, nearly shut {s:.0e}, product {p:.0e}"
@@ -325,7 +324,7 @@ told = "; ".join(
 )
 plots.show(
     ax,
-    alt=f"Share of the gradient that arrives 99 steps back against the forget bias. {told}.",
+    alt=f"Share of the gradient that arrives 99 steps back against the forget bias (0: below float32). {told}.",
 )
 above = half[0] / half[1]
 place = 1 if above[3] > 3 else 2 if above[3] < 0.3 else 0
@@ -591,7 +590,7 @@ for number, start in enumerate(dict.fromkeys(stored["start"])):
     spread = places + 0.13 * (number - 2) + np.linspace(-0.04, 0.04, len(some))[:, None]
     ax.plot(spread.ravel(), some.ravel(), "osD^v"[number], ms=4, label=names.get(start, start))
 ax.set_xticks(places, ["intact", *cuts], fontsize=9)
-ax.set_title("Blind to h, the candidate loses the symbol; the gates seldom do")
+ax.set_title("Blind to h, the candidate loses the symbol; the gates, less often")
 plots.level(ax, 0.25, "chance")
 ax.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=5)
 said = "; ".join(
