@@ -44,7 +44,7 @@ for gap in (6, 15):
 #
 # They differ in *scale*, too, that is in the **spectral radius** $\rho$, the largest absolute value of the eigenvalues of $U$:
 # 1 for an orthogonal matrix, about 0.57 for that Gaussian one with $H = 32$ units, about 1 for a Gaussian one of standard deviation
-# $1/\sqrt{H}$. So we cross the two: a `gain` multiplies $U$ at the start, 1 or 0.57. All else is the same, and stands in one cell:
+# $1/\sqrt{H}$. So we cross the two: a `gain` multiplies $U$ at the start, 1 or 0.57. All else stands in one cell:
 
 # %%
 settings = {"units": 32, "learning_rate": 3e-3, "batch_size": 32, "updates": 300, "block": 30}
@@ -86,7 +86,7 @@ def network(kind, gain, seed, gap=30):
 #
 # $$\left\lVert \frac{dL}{dh_t} \right\rVert = \sqrt{\sum_{\text{batch, units}} \left(\frac{dL}{dh_{t}}\right)^2}$$
 #
-# No sentence comes twice. *Solved* means that in some block more than 99 % of 960 new ones were right.
+# All sentences are new. *Solved* means that in some block more than 99 % of 960 new ones were right.
 
 
 # %%
@@ -199,7 +199,7 @@ for gain, group in runs.groupby("gain"):
 # **What to notice.** Read a row from right to left: that is the *backward pass*. In the right column some of the gradient
 # arrives at step 1 from the start, after a few blocks as much as leaves, and then it fades everywhere, because the
 # loss is small. In the left column next to nothing reaches the first word, the one that matters (claim C18). The gradient
-# *as a whole* has not vanished: its right edge is as bright as ever, busy with words that tell nothing.
+# *as a whole* has not vanished: its right edge is bright, busy with words that tell nothing.
 #
 # ### Exercise 1 · On your own model, in three lines
 # `time_step_norms(model, x, y)` measures the same once and returns the norms by layer and
@@ -400,31 +400,31 @@ at_30 = (
 rises, falls = at_30[0] < at_30.max() - 0.3, at_30[-1] < at_30.max() - 0.3
 with_gain.outcome(with_gain.choices[{(1, 0): 0, (1, 1): 1, (0, 1): 2, (0, 0): 3}[rises, falls]])
 
+
 # %%
-bands = pd.cut(usual.exponent, [-0.7, -0.05, 0.05, 0.2]).rename("λ")
-by_λ = usual.groupby(["gap", bands, "kind"], observed=True).solved
-print("solved, by λ of each network before training")
-print(
-    by_λ.agg(lambda s: f"{s.sum()} of {s.size}").unstack(["gap", "kind"]).fillna("").to_string()
-)
-longer = (
-    recorded[recorded.updates == 3000].groupby(["gap", "kind", "gain", "learning_rate"]).solved
-)
-print("\nwith up to 3,000 updates")
-print(longer.agg(lambda s: f"{s.sum()} of {s.size}").to_string())
+def counted(solved):
+    return f"{solved.sum()} of {solved.size}"
+
+
+bands = pd.cut(usual.exponent, [-0.7, -0.05, 0.05, 0.2]).rename("λ before training")
+by_λ = usual.groupby(["gap", bands, "kind"], observed=True).solved.agg(counted)
+print("solved:", by_λ.unstack(["gap", "kind"]).to_string(), sep="\n")
+keys = ["gap", "kind", "gain", "learning_rate", "updates"]
+longer = recorded[recorded.seed < 10].groupby(keys).solved.agg(counted).unstack("updates")
+print("\nten seeds:", longer.dropna(subset=3000).fillna("").to_string(), sep="\n")
 
 # %% [markdown]
 # **What to notice.** Near gaps are learned from nearly every start, far ones from few (C08): after a small one the gradient does not arrive,
 # after a large one the states are chaotic. Gap 100 is learned by some three in ten that start near the edge, and hardly elsewhere; at the same
 # $\lambda$ the two kinds do alike. So "at step 100 the network hardly remembers step 2" (C10) holds for most of these networks, not for the
-# architecture. Training more than three times as long, or at another learning rate, gains nothing.
+# architecture. Training three times as long, or at another learning rate, gains nothing.
 #
 # ## 5 · Gaps it has never seen
 #
 # Has a network that answers gap 30 learned to remember, or to answer after 30 steps? We try other multiples of 3, between which only
 # the number of clauses differs.
 #
-# **Predict, then run.** What percentage of sentences with gap 60 does the middle one of the networks that have solved gap 30 answer rightly?
+# **Predict, then run.** What percentage of sentences with gap 60 does the middle one of the networks that solved gap 30 answer rightly?
 
 # %% tags=["guess"]
 at_60 = classroom.guess("05.3 right at gap 60 after training at 30", unit="%", answer=...)
@@ -490,7 +490,7 @@ at_60.outcome(round(100 * own_60), margin=10)
 # - the **largest singular value** $\lVert U \rVert$ rules a single step, and bounds the rest:
 #   $\lVert U^k \rVert \le \lVert U \rVert^k$.
 #
-# For a *normal* matrix, $U U^\top = U^\top U$, such as an orthogonal one times a number, they agree; else they can be far apart.
+# For a *normal* matrix, $U U^\top = U^\top U$, such as an orthogonal one, they agree; else they can be far apart.
 #
 # **Predict, then run.** Both eigenvalues of $\begin{pmatrix}0.9 & 4\\ 0 & 0.9\end{pmatrix}$ are 0.9. A gradient passes
 # through it 60 times. After how many of these steps can it still be longer than at the beginning?
@@ -637,15 +637,15 @@ verdicts = {
     "recorded, C08: gap 30: none up to gain .71, of either kind over 3 in 4 from 1 to 1.7": (
         near_small == 0 and near_large > 0.75
     ),
-    "live, C18: small starts: never 1e-5 of the gradient at step 1": shut < 1e-5,
+    "live, C18: small starts: never 1e-6 of the gradient at step 1": shut < 1e-6,
     "live, C19: orthogonal U times 1.2 has λ < −.01, times 1.7 λ > .03": (
         max(at_12) < -0.01 and min(at_17) > 0.03
     ),
     "recorded, C10: gap 100: over 1 in 5 if |λ| < .05 at the start, else under 1 in 8": (
         far[True] > 0.2 and far[False] < 0.125
     ),
-    "live: at gap 60 under half right; a new read-out over .9, before training under .5": (
-        own_60 < 0.5 and new_60 > 0.9 and new_before < 0.5
+    "live: at gap 60 worse than guessing; a new read-out over .9, before training under .5": (
+        own_60 < 0.25 and new_60 > 0.9 and new_before < 0.5
     ),
 }
 for claim, holds in verdicts.items():
@@ -671,8 +671,7 @@ classroom.quiz("quizzes/05_why_it_forgets.json")
 #
 # **Next:** [08 · How does an LSTM remember, and when does it still forget?](08_how_an_lstm_remembers.ipynb)
 #
-# **References.** S. Hochreiter, *Untersuchungen zu dynamischen neuronalen Netzen*, diploma thesis, TU München (1991): the first proof that
-# it shrinks or grows exponentially. Y. Bengio, P. Simard and P. Frasconi, *Learning long-term dependencies with gradient descent is difficult*, IEEE
+# **References.** S. Hochreiter, *Untersuchungen zu dynamischen neuronalen Netzen*, diploma thesis, TU München (1991), the first analysis. Y. Bengio, P. Simard and P. Frasconi, *Learning long-term dependencies with gradient descent is difficult*, IEEE
 # Transactions on Neural Networks 5 (1994). R. Pascanu, T. Mikolov and Y. Bengio, *On the difficulty of training
 # recurrent neural networks*, ICML 2013. B. Poole and others, *Exponential expressivity in deep neural networks through transient chaos*, NIPS 2016. M. Chen,
 # J. Pennington and S. Schoenholz, *Dynamical isometry and a mean field theory of RNNs*, ICML 2018.
