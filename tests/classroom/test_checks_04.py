@@ -1,6 +1,7 @@
 """The checks of lesson 04: wrong answers are told what to look at, right ones accepted however they are written."""
 
 from course.by_hand import rnn_backward, rnn_forward
+from course.classroom import checks
 from course.classroom.exercises import lesson_04
 import numpy as np
 import pytest
@@ -39,6 +40,62 @@ def test_backward_step_is_accepted_written_with_the_jacobian():
         return np.stack(rows)
 
     assert lesson_04.backward_step(attempt).status == "right"
+
+
+# The far part of the gradient, and signal to noise
+
+
+def of_sizes(keep):
+    """The ratio of sizes, written with norms of flattened arrays."""
+    return lambda g, d: np.linalg.norm(keep(g, d).sum(0).ravel()) / np.linalg.norm(g.sum(0).ravel())
+
+
+@pytest.mark.parametrize(
+    ("attempt", "hint"),
+    [
+        (lambda g, d: sum(map(np.linalg.norm, g[: len(g) - d])) / sum(map(np.linalg.norm, g)), "may cancel"),
+        (lambda g, d: sum(map(np.linalg.norm, g[:-d])) / np.linalg.norm(g.sum(0)), "before their size"),
+        (of_sizes(lambda g, d: g[d:]), "order of the steps"),
+        (of_sizes(lambda g, d: g[:d]), "counts from the first step"),
+        (of_sizes(lambda g, d: g[-d:]), "near terms"),
+        (of_sizes(lambda g, d: g[: -d - 1]), "One term is missing"),
+        (of_sizes(lambda g, d: g[::-1][d - 1 :]), "One term too many"),
+        (lambda g, d: np.linalg.norm(g[:-d].sum(0)), "divide by"),
+        (lambda g, d: g[:-d].sum() / g.sum(), "root of the sum of their squares"),
+        (lambda g, d: np.linalg.norm(g[:-d].sum(0)) / g.sum(0), "shape"),
+        (lambda g, d: print(end=""), "return"),
+    ],
+)
+def test_far_part_names_the_mistake(attempt, hint):
+    wrong(lesson_04.far_part, attempt, hint)
+
+
+def test_far_part_is_accepted_by_distance():
+    assert lesson_04.far_part(of_sizes(lambda g, d: g[::-1][d:])).status == "right"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "hint"),
+    [
+        (lambda g: np.mean([np.linalg.norm(m) for m in g]) / np.linalg.norm(g.std(0)), "mean of the sizes"),
+        (lambda g: np.mean([np.linalg.norm(m) for m in g]) / np.std([np.linalg.norm(m) for m in g]), "direction"),
+        (lambda g: np.linalg.norm(g.mean(0)) / np.std([np.linalg.norm(m) for m in g]), "sizes differ"),
+        (lambda g: np.linalg.norm(g.mean(0)) / np.linalg.norm(g.std(0, ddof=1)), "one less"),
+        (lambda g: np.linalg.norm(g.mean(0)) / g.var(0).mean() ** 0.5, "over the batches alone"),
+        (lambda g: np.linalg.norm(g.mean(0)) / np.linalg.norm(g - g.mean(0)), "averaged over the batches"),
+        (lambda g: np.linalg.norm(g.mean(0)) / g.var(0).sum(), "root is missing"),
+        (lambda g: np.linalg.norm(g.std(0)) / np.linalg.norm(g.mean(0)), "Upside down"),
+        (lambda g: g.mean(0) / g.std(0), "shape"),
+        (lambda g: np.linalg.norm(g.mean(0) / g.std(0)), "entry by entry"),
+    ],
+)
+def test_signal_to_noise_names_the_mistake(attempt, hint):
+    wrong(lesson_04.signal_to_noise, attempt, hint)
+
+
+def test_signal_to_noise_is_accepted_written_with_the_variance_of_every_entry():
+    attempt = lambda g: np.linalg.norm(g.mean(0)) / g.var(0).sum() ** 0.5  # noqa: E731
+    assert lesson_04.signal_to_noise(attempt).status == "right"
 
 
 # The full backward pass: an attempt written out, into which the mistakes are put one by one
@@ -179,6 +236,6 @@ def test_bug_line_is_accepted_as_a_number():
     assert lesson_04.wrong_line(4).status == "right"
 
 
-@pytest.mark.parametrize("check", [lesson_04.backward_step, lesson_04.full_backward, lesson_04.wrong_line])
+@pytest.mark.parametrize("check", [check for check in vars(lesson_04).values() if isinstance(check, checks.Check)])
 def test_a_stub_is_not_attempted(check):
     assert check(...).status == "not attempted"

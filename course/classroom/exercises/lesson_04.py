@@ -95,6 +95,164 @@ def backward_step(delta_next, h_next, dh_t, U):
     return dh_t + (delta_next * (1 - h_next**2)) @ U.T
 
 
+def _terms():
+    """Terms of which the near ones are large and partly cancel, so that no two ways to count or to order them agree."""
+    cases = []
+    for seed, (T, H, distance) in enumerate(((7, 3, 2), (6, 2, 4), (9, 4, 5))):
+        rng = np.random.default_rng(seed)
+        cases.append((rng.normal(size=(T, H, H)) * 0.8 ** np.arange(T)[::-1, None, None], distance))
+    return cases
+
+
+def _size(array):
+    return np.sqrt(np.sum(array**2))
+
+
+def _each(terms):
+    return np.sqrt(np.sum(terms**2, axis=(1, 2)))
+
+
+def _far(terms, distance):
+    """The terms at this distance or more: term k, at place k - 1, has distance T - k."""
+    return terms[: len(terms) - distance]
+
+
+@checks.function(
+    _terms,
+    mistakes=[
+        (
+            lambda g, d: _each(_far(g, d)).sum() / _each(g).sum(),
+            "These are sums of sizes. Terms have directions and may cancel: add the terms first, then take the size.",
+        ),
+        (
+            lambda g, d: _each(_far(g, d)).sum() / _size(g.sum(axis=0)),
+            "The far terms are to be added before their size is taken: they have directions and may cancel.",
+        ),
+        (
+            lambda g, d: _size(_far(g, d).sum(axis=0)) / _each(g).sum(),
+            "The gradient is the sum of all terms: add them first, then take its size.",
+        ),
+        (
+            lambda g, d: _size(g[d:].sum(axis=0)) / _size(g.sum(axis=0)),
+            "These are the near ones and more: the terms stand in the order of the steps, so the first is the farthest.",
+        ),
+        (
+            lambda g, d: _size(g[:d].sum(axis=0)) / _size(g.sum(axis=0)),
+            "This counts from the first step; the distance of term k is T - k, so the far ones are the first T - distance.",
+        ),
+        (
+            lambda g, d: _size(g[len(g) - d :].sum(axis=0)) / _size(g.sum(axis=0)),
+            "These are the near terms; asked for are those at this distance or more.",
+        ),
+        (
+            lambda g, d: _size(g[: len(g) - d - 1].sum(axis=0)) / _size(g.sum(axis=0)),
+            "One term is missing: the one at exactly this distance counts as far.",
+        ),
+        (
+            lambda g, d: _size(g[: len(g) - d + 1].sum(axis=0)) / _size(g.sum(axis=0)),
+            "One term too many: the last one has distance 0, so T - distance terms are far.",
+        ),
+        (
+            lambda g, d: _size(_far(g, d).sum(axis=0)),
+            "This is the size of the far part; divide by the size of the whole gradient.",
+        ),
+        (
+            lambda g, d: np.linalg.norm(_far(g, d).sum(axis=0), 2) / np.linalg.norm(g.sum(axis=0), 2),
+            "This norm is the largest singular value; asked for is the root of the sum of squares.",
+        ),
+        (
+            lambda g, d: _far(g, d).sum() / g.sum(),
+            "All numbers of the matrices have been added up; the size is the root of the sum of their squares.",
+        ),
+    ],
+    hints=[
+        "Which are the far terms? The last one, terms[-1], has distance 0; the first one has distance T - 1.",
+        "terms[: T - distance].sum(axis=0) is the far part of the gradient, a matrix.",
+        "np.linalg.norm of a matrix is the root of the sum of squares. Divide by that of the whole sum.",
+    ],
+    praise="Correct: first the sum, then its size.",
+)
+def far_part(terms, distance):
+    return _size(_far(terms, distance).sum(axis=0)) / _size(terms.sum(axis=0))
+
+
+def _batches():
+    """Gradients of several batches, one a row: a mean that is neither small nor large beside the spread."""
+    cases = []
+    for seed, (n, H) in enumerate(((6, 3), (4, 2), (9, 2))):
+        rng = np.random.default_rng(10 + seed)
+        cases.append((rng.normal(size=(H, H)) + rng.normal(size=(n, H, H)),))
+    return cases
+
+
+def _signal(g):
+    return _size(g.mean(axis=0))
+
+
+def _spread(g, ddof=0):
+    return np.sqrt(np.sum((g - g.mean(axis=0)) ** 2) / (len(g) - ddof))
+
+
+@checks.function(
+    _batches,
+    mistakes=[
+        (
+            lambda g: _each(g).mean() / _spread(g),
+            "This is the mean of the sizes. The signal is the size of the mean: average the gradients first.",
+        ),
+        (
+            lambda g: _each(g).mean() / _each(g).std(),
+            "These are mean and spread of the sizes. A gradient has a direction: average the gradients themselves.",
+        ),
+        (
+            lambda g: _signal(g) / _each(g).std(),
+            "The noise is not how much the sizes differ but how far each gradient lies from the mean one.",
+        ),
+        (
+            lambda g: _signal(g) / _each(g - g.mean(axis=0)).mean(),
+            "The distances from the mean have been averaged; square them, take the mean, then the root.",
+        ),
+        (
+            lambda g: _signal(g) / np.sqrt(np.sum((g - g.mean(axis=0)) ** 2)),
+            "The squared distances are to be averaged over the batches, not added up.",
+        ),
+        (
+            lambda g: _signal(g) / _spread(g, ddof=1),
+            "Nearly: divide by the number of batches here, not by one less.",
+        ),
+        (
+            lambda g: _signal(g) / np.sqrt(np.mean((g - g.mean(axis=0)) ** 2)),
+            "The mean is over the batches alone; over the entries of the matrix the squares are added up.",
+        ),
+        (
+            lambda g: _signal(g) / np.sqrt(np.mean(_each(g) ** 2)),
+            "This is the size of a single gradient, signal and noise together: take off the mean before you square.",
+        ),
+        (
+            lambda g: _signal(g) / _spread(g) ** 2,
+            "The root is missing: this divides by the mean square, not by its root.",
+        ),
+        (
+            lambda g: _signal(g) / _spread(g) * np.sqrt(len(g)),
+            "This is the ratio for all batches averaged; asked for is that of a single one.",
+        ),
+        (lambda g: _spread(g) / _signal(g), "Upside down: signal over noise."),
+        (
+            lambda g: _size(np.mean(g, axis=0) / np.std(g, axis=0)),
+            "Take the two sizes first, then divide: this divides entry by entry.",
+        ),
+    ],
+    hints=[
+        "mean = gradients.mean(axis=0) is the signal, a matrix; np.linalg.norm gives its size.",
+        "For the noise: ((gradients - mean) ** 2).sum(axis=(1, 2)) is the squared distance of every batch from the mean.",
+        "Average that over the batches, take the root, and divide the size of the signal by it.",
+    ],
+    praise="Correct. Averaging n batches leaves the signal as it is and divides the noise by the root of n.",
+)
+def signal_to_noise(gradients):
+    return _signal(gradients) / _spread(gradients)
+
+
 def _before(states):
     return np.concatenate([np.zeros_like(states[:, :1]), states[:, :-1]], axis=1)
 
