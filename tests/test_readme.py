@@ -42,3 +42,13 @@ def test_every_make_target_the_readme_names_exists():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"`?make ([a-z]+)", README):
         assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+def test_the_minutes_of_a_lesson_are_the_same_wherever_they_stand():
+    sources = sorted((ROOT / "notebooks" / "source").glob("*.py"))
+    tables = [README, sources[0].read_text(encoding="utf-8")]
+    for source in sources:
+        minutes = re.search(r"\*\*(\d+) minutes\*\*", source.read_text(encoding="utf-8"))[1]
+        for table in tables:
+            rows = [line for line in table.splitlines() if f"{source.stem}.ipynb) | " in line]
+            assert all(row.endswith(f"| {minutes} |") for row in rows), (source.stem, minutes, rows)

@@ -247,7 +247,7 @@ classroom.tally()
 # | [01](01_what_an_rnn_computes.ipynb) | What does an RNN compute, and how does it remember? | 55 |
 # | 02 | Which shapes of sequence problem are there? | 45 |
 # | 03 | What does the cross-entropy loss tell the network? | 35 |
-# | [04](04_backpropagation_through_time.ipynb) | How does the gradient travel back through time? | 60 |
+# | [04](04_backpropagation_through_time.ipynb) | How does the gradient travel back through time? | 75 |
 # | [05](05_why_it_forgets.ipynb) | Why does a plain RNN lose what came early? | 50 |
 # | 06 | Why does training suddenly blow up, and what stops it? | 50 |
 # | 07 | How far can a plain RNN be repaired? | 60 |
