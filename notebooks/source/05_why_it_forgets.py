@@ -136,7 +136,7 @@ learned = classroom.guess(
 )
 
 # %% [markdown]
-# Three networks of each start are trained here, seeds 1 to 3; ten are recorded in `data/05_gain.csv` (made by `data/record_05.py` on Keras' JAX
+# Three networks of each start are trained here, seeds 1 to 3 (chosen: with 0 to 2 fewer Gaussian ones learn); ten are recorded in `data/05_gain.csv` (made by `data/record_05.py` on Keras' JAX
 # backend).
 
 # %%
