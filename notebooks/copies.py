@@ -21,15 +21,22 @@ import nbformat
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = ".copies.json"
 LINK = re.compile(r"\]\((\.\./[^)#]+)")  # to a file outside notebooks/
+NOTICE = re.compile(r"^\*\*What to notice\.\*\* *(.+?)(?=\n*^#|\n*^<details|\n*^\*\*Predict|\n*\Z)", re.S | re.M)
 
 
 def copied(path, without=()):
-    """Return the notebook at `path` without outputs and without the cells that have one of the tags `without`."""
+    """Return the notebook at `path` without outputs and without the cells that have one of the tags `without`.
+
+    What is to be noticed is folded: it would tell the outcome to somebody who has yet to guess it.
+    """
     notebook = nbformat.read(path, as_version=4)
     notebook.cells = [cell for cell in notebook.cells if not set(without) & set(cell.metadata.get("tags", []))]
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+        else:
+            fold = r"<details><summary><b>What to notice</b>, once the cells above have run</summary>\n\n\1\n\n</details>"
+            cell.source = NOTICE.sub(fold, cell.source)
     return notebook
 
 

@@ -145,9 +145,33 @@ def test_a_learners_copies_are_the_lessons_without_outputs(tmp_path):
     for name in NAMES:
         original = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
         copy = nbformat.read(tmp_path / f"{name}.ipynb", as_version=4)
-        assert [cell.source for cell in copy.cells] == [cell.source for cell in original.cells]
+        code = [[cell.source for cell in book.cells if cell.cell_type == "code"] for book in (original, copy)]
+        assert code[0] == code[1]
         assert not any(cell.get("outputs") or cell.get("execution_count") for cell in copy.cells)
         assert (tmp_path / "quizzes" / f"{name}.json").exists()
+
+
+def test_what_is_to_be_noticed_is_folded_in_a_copy(tmp_path):
+    told = "**What to notice.** It falls.\n\nTwice.\n\n"
+    cells = [
+        nbformat.v4.new_markdown_cell(f"Run.\n\n{told}{rest}")
+        for rest in ("", "## 2 · Next", "**Predict, then** run.")
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "a.ipynb")
+    fold = (
+        "<details><summary><b>What to notice</b>, once the cells above have run</summary>\n\nIt falls.\n\nTwice.\n\n"
+    )
+    for cell, rest in zip(copies.copied(tmp_path / "a.ipynb").cells, ("", "\n\n## 2", "\n\n**Predict"), strict=True):
+        assert cell.source.startswith(f"Run.\n\n{fold}</details>{rest}")
+
+
+@every_lesson
+def test_nothing_to_be_noticed_is_left_unfolded_in_a_copy(name):
+    original = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    copy = copies.copied(ROOT / "notebooks" / f"{name}.ipynb")
+    before, after = ("\n".join(cell.source for cell in book.cells) for book in (original, copy))
+    assert "**What to notice.**" not in after
+    assert after.count("<b>What to notice</b>") == before.count("**What to notice.**")
 
 
 @every_lesson
