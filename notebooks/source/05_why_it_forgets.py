@@ -2,15 +2,14 @@
 # # 05 · Why does a plain RNN lose what came early?
 #
 # "**iPhone** I bought yesterday is a … **mobile**." To choose the last word you need the first: a *long-term
-# dependency*. You turn its length like a dial, look at the gradient that should teach the network, and measure
-# the factor by which it shrinks at every step.
+# dependency*.
 #
 # **You will be able to**
 # - measure, in any Keras RNN, how much of the gradient reaches the first step;
-# - compute the factor per step, whose logarithm is called the Lyapunov exponent;
-# - say when "weights below 1 vanish, above 1 explode" is right, and when it is not.
+# - compute the factor per step, whose logarithm is the Lyapunov exponent;
+# - say when "weights below 1 vanish, above 1 explode" is right, and when not.
 #
-# **50 minutes** · needs: matrix products; eigenvalues and singular values, by name · before: [01](01_what_an_rnn_computes.ipynb), for the chain rule also
+# **60 minutes** · needs: matrix products; eigenvalues and singular values, by name · before: [01](01_what_an_rnn_computes.ipynb), for the chain rule also
 # [04](04_backpropagation_through_time.ipynb) · letters: [notation](../docs/notation.md)
 
 # %%
@@ -28,7 +27,7 @@ import pandas as pd
 # ## 1 · A dial for distance
 #
 # `sequences.sentences` makes such sentences. The first word is one of four products, and the word to come depends on it alone; the `gap`
-# words between are drawn without regard to it. Guessing is right one time in four.
+# words between do not. Guessing is right one time in four.
 
 # %%
 for gap in (6, 15):
@@ -40,14 +39,14 @@ for gap in (6, 15):
 # %% [markdown]
 # A network begins with random weights, its *initialisation*. As recurrent matrix $U$ Keras draws an **orthogonal** one, which
 # turns or reflects the state and keeps its length. Also usual is a **Gaussian** one: independent normal numbers, say of
-# standard deviation 0.1 (Pascanu and others 2013). The first learns gap 30, the second does not. Because it is not orthogonal?
+# standard deviation 0.1 (Pascanu and others 2013). The first learns gap 30, the second does not. Why?
 #
-# They differ in *scale*, too, that is in the **spectral radius** $\rho$, the largest absolute value of the eigenvalues of $U$:
-# 1 for an orthogonal matrix, about 0.57 for that Gaussian one with $H = 32$ units, about 1 for a Gaussian one of standard deviation
-# $1/\sqrt{H}$. So we cross the two: a `gain` multiplies $U$ at the start, 1 or 0.57. All else stands in one cell:
+# They differ in *scale*, too: in the **spectral radius** $\rho$, the largest absolute value of the eigenvalues of $U$:
+# 1 for an orthogonal matrix; for a Gaussian one about its standard deviation times $\sqrt{H}$, with $H = 32$ units here
+# $0.1 \cdot \sqrt{32} = 0.57$. So we cross the two: both kinds with $\rho$ near 1, times a `gain` of 1 or 0.57:
 
 # %%
-settings = {"units": 32, "learning_rate": 3e-3, "batch_size": 32, "updates": 300, "block": 30}
+settings = {"units": 32, "learning_rate": 3e-3, "batch_size": 32, "updates": 240, "block": 30}
 kinds = {
     "orthogonal": keras.initializers.Orthogonal,
     "Gaussian": lambda: keras.initializers.RandomNormal(stddev=settings["units"] ** -0.5),
@@ -86,7 +85,7 @@ def network(kind, gain, seed, gap=30):
 #
 # $$\left\lVert \frac{dL}{dh_t} \right\rVert = \sqrt{\sum_{\text{batch, units}} \left(\frac{dL}{dh_{t}}\right)^2}$$
 #
-# All sentences are new. *Solved* means that in some block more than 99 % of 960 new ones were right.
+# *Solved* means that in some block more than 99 % of its 960 sentences, all new, were right.
 
 
 # %%
@@ -121,7 +120,7 @@ def run(kind, gain, seed, gap=30):
 
 
 # %% [markdown]
-# **Predict, then run.** Of the four starts, which have learned gap 30 after 300 updates, most of the time?
+# **Predict, then run.** Of the four starts, which have learned gap 30 after 240 updates, most of the time?
 
 # %% tags=["guess"]
 learned = classroom.guess(
@@ -136,25 +135,24 @@ learned = classroom.guess(
 )
 
 # %% [markdown]
-# Three networks of each start are trained here, seeds 1 to 3 (chosen: with 0 to 2 fewer Gaussian ones learn); ten are recorded in `data/05_gain.csv` (made by `data/record_05.py` on Keras' JAX
-# backend).
+# Four networks of each start are trained here; ten are recorded in `data/05_gain.csv` (by `data/record_05.py`, JAX backend).
 
 # %%
 grid = {"kind": list(kinds), "gain": [0.57, 1.0]}
-runs = experiments.sweep(run, grid, seeds=range(1, 4))
+runs = experiments.sweep(run, grid, seeds=range(4))
 runs["solved"] = [max(accuracy) > 0.99 for accuracy in runs.accuracy]
 recorded = pd.read_csv("../data/05_gain.csv", dtype={"elsewhere": str})
 recorded["solved"] = recorded.accuracy > 0.99
 usual = recorded[(recorded.updates == 900) & (recorded.learning_rate == 3e-3)]
-at_300 = usual[usual.gap == 30].assign(solved=lambda t: t.solved & (t.used <= 300))
+in_time = usual[usual.gap == 30].assign(solved=lambda t: t.solved & (t.used <= 240))
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
 # The outcome
 live = runs.groupby(["kind", "gain"], sort=False).solved.sum()
-of_ten = at_300.groupby(["kind", "gain"]).solved.sum()
+of_ten = in_time.groupby(["kind", "gain"]).solved.sum()
 for (kind, gain), count in live.items():
     print(
-        f"{kind:10} gain {gain:4}: solved {count} of 3 here, {of_ten[kind, gain]} of 10 in the record"
+        f"{kind:10} gain {gain:4}: solved {count} of 4 here, {of_ten[kind, gain]} of 10 in the record"
     )
 most = tuple(of_ten[kind, gain] > 5 for kind in kinds for gain in (0.57, 1.0))
 named = {(True, True, False, False): 0, (False, True, False, True): 1}
@@ -163,15 +161,16 @@ learned.outcome(learned.choices[named[most]])
 
 # %% [markdown]
 # **What to notice.** Scale decides here, not orthogonality: at the small scale the orthogonal start fails as well, at the large scale
-# the Gaussian one learns as well. While two things differ, a difference is evidence for neither.
+# the Gaussian one mostly learns as well. While two things differ, a difference is evidence for neither.
 #
 # ## 2 · Look at the gradient
 #
-# What `GradientFlow` saw in the first network of each start:
+# What `GradientFlow` saw with the first seed whose Gaussian start with gain 1 learned:
 
 # %% tags=["picture"]
 figure, panels = plt.subplots(2, 2, figsize=(9.5, 6), sharex=True, sharey=True)
-shown = runs[runs.seed == 1]
+large = runs[(runs.kind == "Gaussian") & (runs.gain == 1.0) & runs.solved]
+shown = runs[runs.seed == large.seed.min()]
 for ax, row in zip(panels.flat, shown.itertuples(), strict=True):
     rho = np.abs(np.linalg.eigvals(row.before[1])).max()
     plots.gradient_heatmap(row.norms, ax, limits=(1e-6, 1))
@@ -197,14 +196,13 @@ for gain, group in runs.groupby("gain"):
 
 # %% [markdown]
 # **What to notice.** Read a row from right to left: that is the *backward pass*. In the right column some of the gradient
-# arrives at step 1 from the start, after a few blocks as much as leaves, and then it fades everywhere, because the
-# loss is small. In the left column next to nothing reaches the first word, the one that matters (claim C18). The gradient
-# *as a whole* has not vanished: its right edge is bright, busy with words that tell nothing.
+# arrives at step 1 from the start, after a few blocks about as much as leaves; then it fades everywhere, as the
+# loss does. In the left column next to nothing reaches the first word (claim C18). The gradient
+# *as a whole* has not vanished: its right edge is bright.
 #
 # ### Exercise 1 · On your own model, in three lines
-# `time_step_norms(model, x, y)` measures the same once and returns the norms by layer and
-# state: `norms["rnn"]["h"]`, shape $(T,)$, for the `h` of a layer named `rnn`. For any compiled Keras model
-# with one recurrent layer, whatever its name, and a batch, return the share that reaches the first step:
+# `time_step_norms(model, x, y)` measures the same once: `norms["rnn"]["h"]`, shape $(T,)$, for the `h` of a layer named `rnn`. For any
+# compiled Keras model with one recurrent layer, whatever its name, and a batch, return the share that reaches the first step:
 # $\lVert dL/dh_1 \rVert / \lVert dL/dh_T \rVert$.
 
 
@@ -243,8 +241,7 @@ check.share_that_arrives(solution_share_that_arrives)
 # $$\text{forwards}\quad \frac{dh_T}{dh_k} = J_T\, J_{T-1} \cdots J_{k+1}, \qquad
 # \text{backwards}\quad \frac{dL}{dh_k} = \frac{dL}{dh_T}\; J_T\, J_{T-1} \cdots J_{k+1}.$$
 #
-# Forwards it is what the network still knows of an early state, the memory of lesson 01; backwards, what the loss at the end can say about
-# it. For one sequence:
+# Forwards it is what the network still knows of an early state; backwards, what the loss at the end can say about it.
 
 
 # %%
@@ -252,7 +249,12 @@ def travels(v, h, U, backwards=False):
     """Lengths (T + 1,) of a small change, or of a gradient, v (H,) on its way through the states h (T, H)."""
     lengths = [np.linalg.norm(v)]
     for h_t in h[::-1] if backwards else h:
-        v = ((1 - h_t**2) * v) @ U.T if backwards else (1 - h_t**2) * (v @ U)
+        if backwards:
+            v = (1 - h_t**2) * v
+            v = v @ U.T
+        else:
+            v = v @ U
+            v = (1 - h_t**2) * v
         lengths.append(np.linalg.norm(v))
     return np.array(lengths)
 
@@ -281,8 +283,8 @@ def exponents(weights, gain=1.0):
 untrained = {(row.kind, row.seed): row.before for row in runs[runs.gain == 1.0].itertuples()}
 gains, frames, captions = sorted(usual.gain.unique()), [], []
 for gain in gains:
-    forwards, backwards = sent_through(untrained["orthogonal", 1], gain, T=60)
-    λ = exponents(untrained["orthogonal", 1], gain)[0]
+    forwards, backwards = sent_through(untrained["orthogonal", 0], gain, T=60)
+    λ = exponents(untrained["orthogonal", 0], gain)[0]
     ax = plots.axes(yscale="log", ylim=(1e-17, 1e7), xlabel="steps k", ylabel="length")
     curves = {"a small change, forwards": forwards, "a gradient, backwards": backwards}
     plots.lines(np.arange(61), curves, ax)
@@ -310,17 +312,18 @@ for gain in (1.0, 1.2, 1.7):
         if kind == "orthogonal"
     ]
     print(
-        f"gain {gain}: λ of three networks, forwards and backwards:", np.round(both, 2).tolist()
+        f"gain {gain}: λ of four networks, forwards and backwards:", np.round(both, 2).tolist()
     )
 
 # %% [markdown]
 # **What to notice.** An orthogonal $U$ times 1.2 stretches *every* vector by 1.2, and yet changes shrink: the slope
-# of tanh, $1 - h_t^2 \le 1$, takes away more than the matrix adds. The factor is 1 not at $\rho = 1$ but
-# above it, at the **edge of chaos** (Poole and others 2016; Chen, Pennington and Schoenholz 2018).
+# of tanh, $1 - h_t^2 \le 1$, takes away more than the matrix adds. With inputs that keep the states away from 0, as here, the factor is
+# 1 not at $\rho = 1$ but above it, at the **edge of chaos** (Chen and others 2018). Without input it is at 1 (Sompolinsky and others
+# 1988, for large Gaussian $U$): below, the states go to 0, where the slopes are 1.
 #
 # ### Exercise 2 · The exponent of a long sequence
-# Over thousands of steps the length leaves the numbers that a computer holds. So after each step note its logarithm and divide the vector
-# by it. Return $\lambda$, the mean of the logarithms, for a `v` of any length that goes forwards.
+# Over thousands of steps the length leaves the numbers that a computer holds. So after each step note its logarithm and divide by it.
+# Return $\lambda$, the mean of the logarithms, for a `v` of any length that goes forwards.
 
 
 # %% tags=["exercise"]
@@ -349,8 +352,8 @@ check.lyapunov(solution_lyapunov)
 # %% [markdown]
 # ## 4 · The gain decides how far
 #
-# If that factor matters, the gain decides which gaps are learned. The record holds gaps 10, 30 and 100 for nine gains
-# and both kinds, up to 900 updates, ten seeds each (twenty for gap 100 up to gain 1.7).
+# The record holds gaps 10, 30 and 100 for nine gains and both kinds, up to 900 updates, ten seeds each (twenty
+# for gap 100 up to gain 1.7).
 #
 # **Predict, then run.** What happens to the share of networks that learn gap 30 when the gain rises from 0.57 to 2.4?
 
@@ -411,33 +414,38 @@ print("solved:", by_λ.unstack(["gap", "kind"]).to_string(), sep="\n")
 keys = ["gap", "kind", "gain", "learning_rate", "updates"]
 longer = recorded[recorded.seed < 10].groupby(keys).solved.agg(counted).unstack("updates")
 print("\nten seeds:", longer.dropna(subset=3000).fillna("").to_string(), sep="\n")
+again = usual.merge(recorded[recorded.updates == 3000], on=[*keys[:-1], "seed"])
+late = again[~again.solved_x].solved_y
+print("not solved after 900 updates, but after 3000:", counted(late))
 
 # %% [markdown]
-# **What to notice.** Near gaps are learned from nearly every start, far ones from few (C08): after a small one the gradient does not arrive,
-# after a large one the states are chaotic. Gap 100 is learned by some three in ten that start near the edge, and hardly elsewhere; at the same
-# $\lambda$ the two kinds do alike. So "at step 100 the network hardly remembers step 2" (C10) holds for most of these networks, not for the
-# architecture. Training three times as long, or at another learning rate, gains nothing.
+# **What to notice.** Near gaps are learned from nearly every start, far ones from few (C08): after a small gain the gradient does not arrive,
+# after a large gain the states are chaotic. Gap 100 is learned by some three in ten that start near the edge, hardly elsewhere; at about
+# equal $\lambda$ the two kinds do alike. So "at step 100 the network hardly remembers step 2" (C10) is true of most of these networks, not
+# of all. More than three times as many updates solved none of 33 others; two other learning rates, at one start, gained nothing (ten seeds each).
 #
 # ## 5 · Gaps it has never seen
 #
-# Has a network that answers gap 30 learned to remember, or to answer after 30 steps? We try other multiples of 3, between which only
-# the number of clauses differs.
+# Has a network that answers gap 30 learned to remember, or to answer after 30 steps? We try other multiples of 3, which differ only in the
+# number of clauses.
 #
-# **Predict, then run.** What percentage of sentences with gap 60 does the middle one of the networks that solved gap 30 answer rightly?
+# **Predict, then run.** What percentage do the networks that solved gap 30 answer rightly, averaged over the other gaps, 6 to 90?
 
 # %% tags=["guess"]
-at_60 = classroom.guess("05.3 right at gap 60 after training at 30", unit="%", answer=...)
+elsewhere = classroom.guess(
+    "05.3 right at other gaps after training at 30", unit="%", answer=...
+)
 
 
 # %%
 def answers(weights, gap, rng, n=300):
     """The accuracy with this gap; and that of a new read-out, fitted to the last states of n other sentences."""
-    W, U, b, V, c = weights
+    W, U, b, V, b_V = weights
     (x, y), (x_new, y_new) = (sequences.sentences(n, gap, rng) for _ in range(2))
     h, h_new = (np.c_[rnn_forward(each, W, U, b)[:, -1], np.ones(n)] for each in (x, x_new))
     fitted = np.linalg.lstsq(h, np.eye(4)[y], rcond=None)[0]  # (H + 1, 4)
-    own = np.vstack([V, c])
-    return [np.mean((h_new @ V_and_c).argmax(axis=1) == y_new) for V_and_c in (own, fitted)]
+    own = np.vstack([V, b_V])
+    return [np.mean((h_new @ read_out).argmax(axis=1) == y_new) for read_out in (own, fitted)]
 
 
 def at_gaps(all_weights, gaps):
@@ -466,20 +474,26 @@ said = [f"gap {gap} {middle[others == gap][0].round(2).tolist()}" for gap in (15
 plots.show(
     ax, alt=f"Accuracy against gap. Medians of own and new read-outs: {', '.join(said)}."
 )
-(own_60, new_60), new_before = middle[others == 60][0], np.median(untaught[..., 1])
+at_others, new_60 = tested[:, others != 30, 0], middle[others == 60, 1].item()
+own_mean, new_before = at_others.mean(), np.median(untaught[..., 1])
 print(
-    f"gap 60: own read-out {own_60:.2f}, new one {new_60:.2f}, before training {new_before:.2f}"
+    f"own read-out, other gaps: mean {own_mean:.2f}, below .2 in {np.mean(at_others < 0.2):.0%} of cases"
 )
+print(f"new read-out, gap 60: median {new_60:.2f}, before training {new_before:.2f}")
 λ_after = [exponents(weights)[0] for weights in solvers.after]
-moved = usual[(usual.gap == 30) & usual.solved].exponent_after.abs() < 0.03
-print("λ after training:", *(f"{λ:+.2f}" for λ in sorted(λ_after)), end="; ")
-print(f"in the record within .03 of 0 in {moved.sum()} of {moved.size}")
-at_60.outcome(round(100 * own_60), margin=10)
+print("λ after training:", *(f"{λ:+.2f}" for λ in sorted(λ_after)), end="; in the record\n")
+gap_30 = usual[usual.gap == 30]
+near_0, off = gap_30.exponent_after.abs() < 0.03, gap_30.exponent.abs() > 0.05
+moved, stayed = counted(near_0[gap_30.solved & off]), counted(near_0[~gap_30.solved])
+print(
+    f"within .03 of 0: {moved} that began beyond .05 and solved gap 30, {stayed} that did not"
+)
+elsewhere.outcome(round(100 * own_mean), margin=10)
 
 # %% [markdown]
 # **What to notice.** At other gaps the networks are often worse than guessing. That is not forgetting: a new read-out finds the word in
-# the same states, far beyond gap 30; before training it found nothing. They have learned a motion that fits their read-out after 30
-# steps. And $\lambda$, which no loss asked for, has mostly moved close to 0.
+# the same states, far beyond gap 30; before training, tried at gap 60 alone, it found nothing. They have learned a motion that fits their
+# read-out after 30 steps. And where gap 30 was solved, $\lambda$ has mostly moved close to 0, elsewhere hardly ever.
 #
 # ## 6 · "Below 1 it vanishes, above 1 it explodes"
 #
@@ -521,19 +535,23 @@ plots.show(
     alt=f"Norm of the matrix power against k, log scale. The normal matrix falls in a straight line. The non-normal one "
     f"rises to {peak:.0f} first and is above 1 until step {back}; then it falls, in the end with the same slope.",
 )
+corner = 4 * k[1:] * 0.9 ** (k[1:] - 1)
+assert np.allclose(corner, [np.linalg.matrix_power(non_normal, n)[0, 1] for n in k[1:]])
 print(f"‖U‖ = {np.linalg.norm(non_normal, 2):.1f}, peak {peak:.1f}, above 1 for {back} steps")
 longer.outcome(back, margin=10)
 
 # %% [markdown]
-# So in a linear RNN with $\rho < 1$ the gradient vanishes *in the end*. With an activation whose slope is at most
-# $\gamma$ (1 for tanh; 1/4 for the sigmoid $\sigma(a) = 1/(1 + e^{-a})$) this is left of the rule (Pascanu and others):
+# The corner of $U^k$ is $4k \cdot 0.9^{k-1}$: the factor $k$ wins at first, the power in the end.
 #
-# - largest singular value **below** $1/\gamma$: the gradient vanishes, for certain (*sufficient*);
+# So in a linear RNN with $\rho < 1$ the gradient vanishes *in the end*. With an activation whose slope is at most
+# $\gamma$ (1 for tanh; 1/4 for the sigmoid $\sigma(a) = 1/(1 + e^{-a})$) there is left (Pascanu and others):
+#
+# - largest singular value **below** $1/\gamma$: the gradient certainly vanishes (*sufficient*);
 # - to explode, it has to be **above** $1/\gamma$ (*necessary*), and that promises nothing: at gain 1.2 you saw tanh vanish.
 #
 # ### Exercise 3 · How far does it reach?
 # With the sigmoid $\lVert J_t \rVert \le \frac{1}{4} \lVert U \rVert$. After how many steps is the gradient
-# *certainly* below `epsilon` times its value at the end? Return the smallest such number, or `None` if the bound promises nothing.
+# *certainly* below `epsilon` times its value at the last step? Return the smallest such number, or `None` if the bound promises nothing.
 
 
 # %% tags=["exercise"]
@@ -562,8 +580,8 @@ check.certain_distance(solution_certain_distance)
 
 # %% [markdown]
 # ### Exercise 4 · A matrix that deceives
-# Make a $2 \times 2$ matrix with eigenvalues of at most 0.5 in absolute value that stretches
-# some vector at least tenfold over *three* steps: $\lVert U^3 \rVert \ge 10$.
+# Make a $2 \times 2$ matrix with eigenvalues of at most 0.5 in absolute value and
+# $\lVert U^3 \rVert \ge 10$: *three* steps stretch some vector tenfold.
 
 # %% tags=["exercise"]
 deceiver = ...
@@ -588,8 +606,8 @@ check.deceiver(solution_deceiver)
 # bit over 100 steps in 99.5 % of 500 runs, the best leaves less than $10^{-30}$ of the gradient at noise 0.2, less than $10^{-8}$ at 0.05,
 # and almost a thousandth at 0.01 (computed in the folded cell below).
 #
-# And it is about one unit at rest. The recorded networks of 32 units that learned gap 30 do not rest. The middle one answers more
-# than 95 % rightly with noise of 0.05 in every unit at every step, and yet more of the gradient arrives at step 1 than left step 31.
+# And it is about one unit at rest. Of the recorded networks of 32 units that learned gap 30, three in four answer more than 95 % rightly
+# with noise of 0.05 in every unit at every step, and yet more of the gradient arrives at step 1 than left step 31.
 #
 # </details>
 
@@ -611,8 +629,7 @@ for noise, low, high in ((0.2, 0, 1e-30), (0.05, 0, 1e-8), (0.01, 3e-4, 1e-3)):
     units = np.array([one_unit(w, noise) for w in np.arange(1.01, 1.6, 0.01)])
     assert low < units[units[:, 0] >= 0.995, 1].max() < high
 learned_30 = usual[(usual.gap == 30) & usual.solved]
-assert learned_30.noisy.median() > 0.95
-assert learned_30.share.median() > 1
+assert 0.7 < ((learned_30.noisy > 0.95) & (learned_30.share > 1)).mean() < 0.8
 
 # %% [markdown]
 # ## Measured
@@ -626,25 +643,35 @@ near = usual[usual.gap == 30].groupby(["gain", "kind"]).solved.mean()
 near_small, near_large = near[:0.71].max(), near[1.0:1.7].min()
 shut = runs[runs.gain == 0.57].share.map(np.max).max()
 own = [weights for (kind, _), weights in untrained.items() if kind == "orthogonal"]
+rng, (W, U, b), still = np.random.default_rng(0), own[0][:3], {}
+for gain in (0.95, 1.05):  # without input, from states away from 0
+    (h,) = rnn_forward(
+        np.zeros((1, 600, len(W))), W, gain * U, b, h0=rng.normal(size=(1, len(b)))
+    )
+    still[gain] = np.log(travels(h[-1] / np.linalg.norm(h[-1]), h[300:], gain * U)[-1]) / 300
+assert abs(still[0.95] - np.log(0.95)) < 0.01
+assert abs(still[1.05]) < 0.01
 at_12, at_17 = ([exponents(weights, gain)[0] for weights in own] for gain in (1.2, 1.7))
 far = usual[usual.gap == 100].groupby(usual.exponent.abs() < 0.05).solved.mean()
 
 # %%
 # NBVAL_CHECK_OUTPUT
 verdicts = {
-    "live, C08: gap 30: no small start learns it, most large ones do": small == 0 and large > 3,
+    "live, C08: gap 30: no small start learns it, most large ones do": (
+        small == 0 and large >= 5
+    ),
     "recorded, C08: gap 30: none up to gain .71, of either kind over 3 in 4 from 1 to 1.7": (
         near_small == 0 and near_large > 0.75
     ),
-    "live, C18: small starts: never 1e-6 of the gradient at step 1": shut < 1e-6,
+    "live, C18: small starts: never 5e-6 of the gradient at step 1": shut < 5e-6,
     "live, C19: orthogonal U times 1.2 has λ < −.01, times 1.7 λ > .03": (
         max(at_12) < -0.01 and min(at_17) > 0.03
     ),
     "recorded, C10: gap 100: over 1 in 5 if |λ| < .05 at the start, else under 1 in 8": (
         far[True] > 0.2 and far[False] < 0.125
     ),
-    "live: at gap 60 worse than guessing; a new read-out over .9, before training under .5": (
-        own_60 < 0.25 and new_60 > 0.9 and new_before < 0.5
+    "live: other gaps: under half right on average; gap 60, new read-out: over .9, untrained under .5": (
+        own_mean < 0.5 and new_60 > 0.9 and new_before < 0.5
     ),
 }
 for claim, holds in verdicts.items():
@@ -665,12 +692,14 @@ classroom.quiz("quizzes/05_why_it_forgets.json")
 #
 # 1. What a network still knows of an early step and what it can learn about it are one product of Jacobians; its logarithm per
 #    step is the Lyapunov exponent.
-# 2. The scale of $U$ sets it at the start, and with it the gaps that are learned. Orthogonal or Gaussian made little difference here.
+# 2. The scale of $U$ sets it at the start, and with it the gaps that are learned. At about equal $\lambda$, orthogonal or
+#    Gaussian made little difference here.
 # 3. What a network has learned shows at gaps it was not trained on.
 #
 # **Next:** [08 · How does an LSTM remember, and when does it still forget?](08_how_an_lstm_remembers.ipynb)
 #
 # **References.** S. Hochreiter, *Untersuchungen zu dynamischen neuronalen Netzen*, diploma thesis, TU München (1991), the first analysis. Y. Bengio, P. Simard and P. Frasconi, *Learning long-term dependencies with gradient descent is difficult*, IEEE
 # Transactions on Neural Networks 5 (1994). R. Pascanu, T. Mikolov and Y. Bengio, *On the difficulty of training
-# recurrent neural networks*, ICML 2013. B. Poole and others, *Exponential expressivity in deep neural networks through transient chaos*, NIPS 2016. M. Chen,
-# J. Pennington and S. Schoenholz, *Dynamical isometry and a mean field theory of RNNs*, ICML 2018.
+# recurrent neural networks*, ICML 2013. H. Sompolinsky, A. Crisanti and H. J. Sommers, *Chaos in random neural networks*, Physical
+# Review Letters 61 (1988). M. Chen, J. Pennington and S. Schoenholz, *Dynamical isometry and a mean field theory of RNNs: Gating enables signal
+# propagation in recurrent neural networks*, ICML 2018.
