@@ -322,14 +322,14 @@ def test_train_step_that_bypasses_the_optimizer_is_reported_as_nan_with_a_warnin
 
 
 def test_progress_line_shows_the_global_norm_alone_and_all_on_request(capsys):
-    logs = fit(make(**EAGER), GradientNorms(0.5), verbose=2)
+    logs = fit(make(**EAGER), GradientNorms(0.5), verbose=2, batch_size=len(X))
     line = capsys.readouterr().out
     assert "grad_norm/global: " in line
     assert line.count("grad_") == 1
     assert len([name for name in logs if name.startswith("grad_")]) == 13
-    fit(make(**EAGER), GradientNorms(verbose=True), verbose=2)
+    fit(make(**EAGER), GradientNorms(verbose=True), verbose=2, batch_size=len(X))
     assert capsys.readouterr().out.count("grad_") == 12
-    alone = fit(make(**EAGER), GradientNorms(0.5, weights=False))
+    alone = fit(make(**EAGER), GradientNorms(0.5, weights=False), batch_size=len(X))
     assert list(alone) == ["loss", "grad_norm/global", "grad_norm_max/global", "grad_norm_above/0.5"]
 
 
@@ -435,11 +435,11 @@ def test_flow_holds_the_norms_before_training_and_after_every_epoch():
 
 def test_flow_goes_on_where_the_last_fit_ended_and_starts_anew_otherwise():
     model, flow = make(**EAGER), GradientFlow(X[:B], Y[:B])
-    fit(model, flow, epochs=2)
-    fit(model, flow, epochs=3, initial_epoch=2)
+    fit(model, flow, epochs=2, batch_size=len(X))
+    fit(model, flow, epochs=3, initial_epoch=2, batch_size=len(X))
     assert flow.epochs == [0, 1, 2, 3]
     assert flow.history["r"]["h"].shape == (4, T)
-    fit(model, flow)
+    fit(model, flow, batch_size=len(X))
     assert flow.epochs == [0, 1]
     assert GradientFlow(X, Y).history == {}
     assert len(GradientFlow(X, Y).to_frame()) == 0
@@ -448,7 +448,7 @@ def test_flow_goes_on_where_the_last_fit_ended_and_starts_anew_otherwise():
 def test_flow_writes_scalars_and_a_picture_that_tensorboard_can_read(tmp_path):
     tf = pytest.importorskip("tensorflow")
     flow = GradientFlow(X[:B], Y[:B], tensorboard=tmp_path)
-    fit(make(**EAGER), flow)
+    fit(make(**EAGER), flow, batch_size=len(X))
     (path,) = tmp_path.iterdir()
     found = {}
     for record in tf.data.TFRecordDataset(str(path)):
@@ -484,7 +484,7 @@ def test_flow_redraws_one_figure_in_a_notebook(monkeypatch):
     monkeypatch.setattr(IPython, "get_ipython", lambda: object())
     monkeypatch.setattr(IPython.display, "display", display)
     flow = GradientFlow(X[:B], Y[:B], live=True)
-    fit(make(**EAGER), flow, epochs=2)
+    fit(make(**EAGER), flow, epochs=2, batch_size=len(X))
     assert [kind for kind, *_ in calls] == ["display", "update", "update"]
     first = flow.history["r"]["h"][-1][0]
     assert f"After epoch 2: r: h {first:.1e} at the first" in calls[-1][-1]
@@ -520,7 +520,7 @@ def test_flow_takes_the_first_batch_of_a_dataset_once():
     for source in sources:
         flow = GradientFlow(source)
         np.testing.assert_array_equal(flow.data[0], X[:B])
-    fit(make(**EAGER), flow)
+    fit(make(**EAGER), flow, batch_size=len(X))
     np.testing.assert_allclose(flow.history["r"]["h"][0], expected, rtol=1e-5)
     with pytest.raises(ValueError, match="y and sample_weight must be None"):
         GradientFlow(Dataset(), Y)

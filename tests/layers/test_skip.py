@@ -245,7 +245,7 @@ def hand_logs(layer, dense, x, y, mask, cost):
     losses, updates = [], []
     for sequence, target, keep in zip(x, y, mask, strict=True):
         start = [np.zeros((1, size)) for size in layer.cell.state_size]
-        (h, *_, n), _ = skip_by_hand(LSTMCell, sequence[None, keep], start, weights)
+        (h, *_, n), _ = skip_by_hand(RNNCell, sequence[None, keep], start, weights)
         prediction = h[0, -1] @ dense.get_weights()[0] + dense.get_weights()[1]
         losses.append((prediction - target).item() ** 2 + cost * n.item())
         updates.append(n.item())
@@ -255,7 +255,7 @@ def hand_logs(layer, dense, x, y, mask, cost):
 @pytest.mark.parametrize(("jit", "n"), [(False, 5), (True, 4)] if TENSORFLOW else [(True, 5)])
 def test_fit_logs_the_cost_and_the_share_of_updates(jit, n):
     """Batches of 2, 2 and 1 (of 2 and 2), padded sequences, validation data: against sums over single sequences."""
-    cost, layer, dense = 0.3, SkipRNN(SkipCell(LSTMCell(H), cost=0.3), name="skip"), keras.layers.Dense(1)
+    cost, layer, dense = 0.3, SkipRNN(SkipCell(RNNCell(H), cost=0.3), name="skip"), keras.layers.Dense(1)
     model = keras.Sequential([keras.Input((T, D)), keras.layers.Masking(), layer, dense])
     model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=jit)
     skipping(layer, -1.5)

@@ -154,7 +154,7 @@ class Killed(BaseException):
     """As SIGKILL: nothing catches it."""
 
 
-def test_killed_before_or_after_any_write_nothing_is_lost_or_trained_again(tmp_path, make, whole, monkeypatch):
+def test_killed_between_any_two_writes_nothing_is_lost_or_trained_again(tmp_path, make, whole, monkeypatch):
     writes, trained = [], []
     original_train, original_write = tuners.train, store.write
 
@@ -178,17 +178,15 @@ def test_killed_before_or_after_any_write_nothing_is_lost_or_trained_again(tmp_p
     make(tmp_path / "counted").search(**DATA, verbose=0)
     number, trained[:] = len(writes), []
     assert number > 2 * len(whole.executions())
-    for place in range(2 * number):  # before and after each
-        left, folder = place // 2, tmp_path / str(place)
+    for place in range(number):  # after a write the directory is as it is before the next
+        left, folder = place, tmp_path / str(place)
 
-        def dying(path, content, after=place % 2):
+        def dying(path, content):
             nonlocal left
+            if left == 0:
+                raise Killed
             left -= 1
-            if left < 0 and not after:
-                raise Killed
             original_write(path, content)
-            if left < 0:
-                raise Killed
 
         trained[:] = []
         monkeypatch.setattr(store, "write", dying)
@@ -233,7 +231,7 @@ def lethal(hp):
 
 
 def test_a_training_that_takes_its_process_down_is_a_row_and_the_others_are_whole(tmp_path):
-    tuner = random_search(tmp_path, lethal, max_trials=2, executions_per_trial=1, executor=Processes(2))
+    tuner = random_search(tmp_path, lethal, max_trials=2, executions_per_trial=1, executor=Processes(1))
     with pytest.warns(UserWarning, match="1 of 2 trials failed"):
         tuner.search(**DATA, verbose=0)
     frame = tuner.executions().set_index("units")
