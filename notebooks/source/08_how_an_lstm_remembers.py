@@ -664,7 +664,7 @@ print(pd.DataFrame(counted | mine, index=columns).round(2).to_string())
 #
 # Training on changes nothing of this.
 #
-# **The conclusion** this allows: at gap 100 the start makes recall learnable, that of the gates most surely; that trained gates *choose what to keep* (C28) is not how these
+# **The conclusion**: at gap 100 the start makes recall learnable, that of the gates most surely; that trained gates *choose what to keep* (C28) is not how these
 # networks do it. It says nothing about tasks that overwrite on a cue.
 #
 # <details><summary>For those who want more: peepholes</summary>
