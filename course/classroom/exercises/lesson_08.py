@@ -77,9 +77,9 @@ ONE_GATE = "Every gate goes through the sigmoid; here one does not:"
         (lambda x, h, c, W, U, b: np.split(x @ W + h @ U + b, 4), "np.split cuts along the batch: it needs axis=1."),
         (_with(read=lambda o, c: o * c), "The tanh on c_t is missing: h_t = o_t tanh(c_t)."),
         (_with(read=lambda o, c: np.tanh(o * c)), "The tanh is on c_t alone: h_t = o_t tanh(c_t)."),
-        (_with(read=lambda o, c: np.tanh(c)), "The read gate is missing: h_t = o_t tanh(c_t)."),
+        (_with(read=lambda o, c: np.tanh(c)), "The output gate is missing: h_t = o_t tanh(c_t)."),
         (_with(read=lambda o, c: o * sigmoid(c)), "What is read goes through tanh, not σ: h_t = o_t tanh(c_t)."),
-        (_with(read=lambda o, c: o + np.tanh(c)), "The read gate multiplies: h_t = o_t tanh(c_t)."),
+        (_with(read=lambda o, c: o + np.tanh(c)), "The output gate multiplies: h_t = o_t tanh(c_t)."),
         (_with(g=sigmoid), "g is no gate: it can be negative, so it goes through tanh, not σ."),
         (_with(g=_same), "The tanh on g_t is missing."),
         (_with(i=np.tanh, f=np.tanh, o=np.tanh), "Gates go through the sigmoid: tanh would let f be negative."),
@@ -138,7 +138,7 @@ def latch_inputs(n=100, noise=1.0, seed=0):
     hints=[
         "b_i: with the write signal σ(20 + b_i) is to be near 1, without it σ(b_i) near 0. What lies half way?",
         "b_f: σ(b_f) to the power of 1,000 is to be well above one half; about 1 - exp(-b_f) is kept a step.",
-        "b_o: nothing pulls at the read gate, so any b_o above 0 does.",
+        "b_o: nothing pulls at the output gate, so any b_o above 0 does.",
     ]
 )
 def gate_biases(answer):
