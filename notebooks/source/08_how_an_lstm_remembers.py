@@ -387,7 +387,7 @@ def learn(seed, block=50, blocks=20):
         x, y = sequences.recall(block * 32, task["gap"], rng)
         history = model.fit(x, y, batch_size=32, verbose=0).history
         arrives, *_ = shares(model, (x[:32], y[:32]))
-        seen.append({"accuracy": history["accuracy"][0], "arrives": arrives})
+        seen.append({"accuracy": history["accuracy"][0], "arrives": float(arrives)})
     return model.get_weights(), pd.DataFrame(seen)
 
 
