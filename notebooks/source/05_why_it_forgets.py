@@ -474,6 +474,9 @@ said = [f"gap {gap} {middle[others == gap][0].round(2).tolist()}" for gap in (15
 plots.show(
     ax, alt=f"Accuracy against gap. Medians of own and new read-outs: {', '.join(said)}."
 )
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 at_others, new_60 = tested[:, others != 30, 0], middle[others == 60, 1].item()
 own_mean, new_before = at_others.mean(), np.median(untaught[..., 1])
 print(
