@@ -268,6 +268,7 @@ def sent_through(weights, gain=1.0, T=200, seed=0):
     return [travels(v / np.linalg.norm(v), h, U, backwards) for backwards in (False, True)]
 
 
+# %%
 def exponents(weights, gain=1.0):
     """The mean logarithm of the factor per step, forwards and backwards."""
     return [np.log(lengths[-1]) / (len(lengths) - 1) for lengths in sent_through(weights, gain)]
