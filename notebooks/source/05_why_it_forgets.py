@@ -268,6 +268,7 @@ def sent_through(weights, gain=1.0, T=200, seed=0):
     return [travels(v / np.linalg.norm(v), h, U, backwards) for backwards in (False, True)]
 
 
+# %%
 def exponents(weights, gain=1.0):
     """The mean logarithm of the factor per step, forwards and backwards."""
     return [np.log(lengths[-1]) / (len(lengths) - 1) for lengths in sent_through(weights, gain)]
@@ -474,6 +475,9 @@ said = [f"gap {gap} {middle[others == gap][0].round(2).tolist()}" for gap in (15
 plots.show(
     ax, alt=f"Accuracy against gap. Medians of own and new read-outs: {', '.join(said)}."
 )
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 at_others, new_60 = tested[:, others != 30, 0], middle[others == 60, 1].item()
 own_mean, new_before = at_others.mean(), np.median(untaught[..., 1])
 print(
