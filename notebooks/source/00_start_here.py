@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 00 · Is my machine ready, and how does the course work?
 #
-# This course shows why recurrent neural networks (RNNs) are hard to train. Nothing is claimed that is not measured: in
-# front of you or, where that takes too long, in a recorded run whose script is included. This page checks your machine
-# and tries the course's manner once.
+# This course shows why recurrent neural networks (RNNs) are hard to train. What is claimed of training is measured: in
+# front of you or, where that takes too long, in a recorded run whose script is included. Theory is cited. This page checks
+# your machine and tries the course's manner once.
 #
 # **You will be able to**
 # - tell whether this machine is ready, and mend it if not;
@@ -11,7 +11,7 @@
 # - say why a product of factors that are 1 on average can vanish;
 # - read a result that comes with seeds and an interval.
 #
-# **10 minutes** · needs: a little Python and NumPy, logarithms
+# **15 minutes** · needs: a little Python and NumPy, logarithms
 #
 # A cell is run with **Shift + Enter**, which also goes on to the next one. Run this first:
 
@@ -70,6 +70,7 @@ plots.show(
 )
 print(f"of 100 factors: median product {median[-1]:.2g}, mean product {mean[-1]:.2g}")
 print(f"mean of the factors {q.mean():.2f}, of their logarithms {np.log(q).mean():.3f}")
+print(f"products that end above 1: {np.sum(products[:, -1] > 1)} of 200")
 size = np.digitize(median[-1], [0.1, 10])
 left.outcome(["less than a tenth", "about 1", "more than 10"][size])
 
@@ -79,10 +80,11 @@ left.outcome(["less than a tenth", "about 1", "more than 10"][size])
 # $$\ln(q_1 q_2 \cdots q_T) = \ln q_1 + \ln q_2 + \dots + \ln q_T$$
 #
 # What counts for the typical product is the mean of $\ln q$, and it is below 0: the median falls by about the same share
-# at every step, a straight line on a log axis. The *mean* product does not fall; in theory it stays 1. But it hangs on the few
-# runs that grow, which is why it jumps.
+# at every step, a straight line on a log axis. The *mean* product does not fall: of independent factors it is the product of
+# their means, here 1. But it hangs on the few runs that grow, fewer than one in ten, which is why it jumps.
 #
-# Turn the dial with the mouse or the arrow keys: how far from 1 may the factors lie?
+# Turn the dial with the mouse or the arrow keys: how far from 1 may the factors lie? (Far enough, and even the mean of 200
+# runs falls: those that would hold it at 1 have become too rare to be among them.)
 
 # %% tags=["dial"] jupyter={"source_hidden": true}
 # A dial
@@ -91,13 +93,15 @@ for reach in reaches:
     factors = np.random.default_rng(0).uniform(1 - reach, 1 + reach, size=(200, 100))
     grown = np.cumprod(factors, axis=1)
     middle = np.median(grown, axis=0)
-    ax = plots.lines(steps, {"median of 200 runs": middle}, markers=False, yscale="log")
+    curves = {"median of 200 runs": middle, "mean of the same runs": grown.mean(axis=0)}
+    ax = plots.lines(steps, curves, markers=False, yscale="log")
     ax.set(xlabel="number of factors", ylabel="product", ylim=(1e-10, 1e4))
     runs = ax.plot(steps, grown[:25].T, color="0.8", linewidth=0.7, linestyle="-", zorder=0)
     runs[0].set_label("25 of the runs")
     ax.legend(loc="lower left")
     ax.set_title(f"Factors between {1 - reach:.1f} and {1 + reach:.1f}")
-    told = f"typical product of 100 {middle[-1]:.2g}, mean of ln q {np.log(factors).mean():.3f}"
+    told = f"typical product of 100 {middle[-1]:.2g}, mean product {grown[:, -1].mean():.2g}, "
+    told += f"mean of ln q {np.log(factors).mean():.3f}"
     captions.append(f"Factors between {1 - reach:.1f} and {1 + reach:.1f}: {told}.")
     alts.append(f"Product against number of factors, log scale, single runs in grey: {told}.")
     frames.append(ax)
@@ -179,7 +183,7 @@ compare(4, 5, 2, 5)
 # interval of the difference itself (Newcombe's): here it holds 0, so these ten runs do not settle it.
 #
 # ### Exercise 3 · Read an interval
-# Now A solved the task with 9 of 10 seeds, B with 4 of 10. Use `compare`. Do these runs show that A is better? Answer `"yes"`
+# Now A solved the task with 18 of 20 seeds, B with 11 of 20. Use `compare`. Do these runs show that A is better? Answer `"yes"`
 # or `"no"`.
 
 # %% tags=["exercise"]
@@ -189,7 +193,8 @@ a_is_better = ...
 check.a_is_better()
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-# The intervals overlap, .60 to .98 and .17 to .69, but that of the difference, +.08 to +.75, does not hold 0.
+# The intervals of A and B overlap, but that of the difference does not hold 0.
+compare(18, 20, 11, 20)
 solution_a_is_better = "yes"
 check.a_is_better(solution_a_is_better)
 
@@ -238,20 +243,20 @@ classroom.tally()
 #
 # <details><summary>All lessons, and three routes through them</summary>
 #
-# Half a day: 01, 05, 08. One day adds 04 and 12. Self-study: all, in order. Lessons without a link are to come. Letters mean
+# Half a day: 01, 05, 08 (195 minutes). One day adds 04 and 12 (330). Self-study: all, in order. Lessons without a link are to come. Letters mean
 # the same in all of them: [notation](../docs/notation.md). Numbers such as (C06) name sentences that tutorials make;
 # [the list](../docs/claims.md) says where each is settled.
 #
 # | # | question | minutes |
 # |---|---|---|
-# | [01](01_what_an_rnn_computes.ipynb) | What does an RNN compute, and how does it remember? | 55 |
+# | [01](01_what_an_rnn_computes.ipynb) | What does an RNN compute, and how does it remember? | 60 |
 # | 02 | Which shapes of sequence problem are there? | 45 |
 # | 03 | What does the cross-entropy loss tell the network? | 35 |
-# | [04](04_backpropagation_through_time.ipynb) | How does the gradient travel back through time? | 75 |
-# | [05](05_why_it_forgets.ipynb) | Why does a plain RNN lose what came early? | 50 |
+# | [04](04_backpropagation_through_time.ipynb) | How does the gradient travel back through time? | 85 |
+# | [05](05_why_it_forgets.ipynb) | Why does a plain RNN lose what came early? | 60 |
 # | 06 | Why does training suddenly blow up, and what stops it? | 50 |
 # | 07 | How far can a plain RNN be repaired? | 60 |
-# | [08](08_how_an_lstm_remembers.ipynb) | How does an LSTM remember, and when does it still forget? | 60 |
+# | [08](08_how_an_lstm_remembers.ipynb) | How does an LSTM remember, and when does it still forget? | 75 |
 # | 09 | Is a simpler gate enough? | 40 |
 # | 10 | Can it write a book chapter? | 60 |
 # | 11 | Is it learning or memorising? | 50 |

@@ -302,12 +302,14 @@ def test_00_a_is_better():
 
 
 def test_00_a_is_better_as_the_interval_of_the_difference_says():
+    from scipy.stats import fisher_exact
     from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-    (low_a, _), (_, high_b) = (proportion_confint(solved, 10, method="wilson") for solved in (9, 4))
-    low, _ = confint_proportions_2indep(9, 10, 4, 10, method="newcomb", compare="diff")
+    (low_a, _), (_, high_b) = (proportion_confint(solved, 20, method="wilson") for solved in (18, 11))
+    low, _ = confint_proportions_2indep(18, 20, 11, 20, method="newcomb", compare="diff")
     assert low_a < high_b
     assert low > 0
+    assert fisher_exact([[18, 2], [11, 9]]).pvalue < 0.05  # not a case that hangs on the kind of interval
 
 
 # Lesson 01

@@ -61,9 +61,9 @@ OVERLAP = "The intervals overlap, but that alone settles nothing: look at that o
 a_is_better = checks.value(
     "a_is_better",
     "yes",
-    mistakes=[("no", OVERLAP), ("maybe", "Answer 'yes' or 'no': do these twenty runs show it?")],
+    mistakes=[("no", OVERLAP), ("maybe", "Answer 'yes' or 'no': do these forty runs show it?")],
     hints=[
-        "Run compare(9, 10, 4, 10) in a cell of your own and read its last line.",
+        "Run compare(18, 20, 11, 20) in a cell of your own and read its last line.",
         "The difference is shown if its interval does not hold 0.",
     ],
     praise="Correct: the intervals overlap, and the difference is shown all the same.",
