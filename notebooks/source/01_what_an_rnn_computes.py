@@ -236,7 +236,7 @@ for name, how in starts_of.items():
     moved = np.array([apart_after(seed, [1.0], **how)[0] for seed in range(100)])
     kept[name] = np.median(moved[:, -1] / moved[:, 0])
     a_step = kept[name] ** (1 / 99)
-    print(f"{name:18} left after 100 steps: {kept[name]:.1g}, a factor of {a_step:.2f} a step")
+    print(f"{name:18} left after 100 steps: {kept[name]:.2g}, a factor of {a_step:.2f} a step")
 
 # %% [markdown]
 # **What to notice.** $U$ shrinks nothing; the tanh does, where inputs drive it into its flat parts. With $W$ a tenth as
@@ -292,7 +292,7 @@ plots.dial(frames, label="gain of U", values=gains, captions=captions, alts=alts
 
 # %% [markdown]
 # **What to notice.** With a small gain both curves fall in parallel (flat at × 0.85: double precision ends). With
-# a large one the influence does not fade. And yet it is no memory, which would tell from the state what $x_1$ was: a tiny move
+# $U \times 3$ the influence does not fade. And yet it is no memory, which would tell from the state what $x_1$ was: a tiny move
 # ends as far off as a large one, so how far $x_1$ moved cannot be told from how far the state did. Every small difference is
 # amplified: that is **chaos**.
 # [Lesson 05](05_why_it_forgets.ipynb) finds out where the factor comes from, and what it decides about learning.
@@ -413,9 +413,7 @@ forecasts = np.array(forecasts)[..., 0]  # (seeds, years)
 
 # %%
 starts = np.random.default_rng(0).integers(len(measured) - 10, size=(4000, 9, 1))
-drawn = (starts + np.arange(11)).reshape(
-    4000, -1
-)  # (4000, 99): which years, nine blocks of eleven
+drawn = (starts + np.arange(11)).reshape(4000, -1)  # (4000, 99), nine blocks of eleven years
 
 
 def quotient(above, below):
@@ -559,8 +557,8 @@ classroom.tally()
 #
 # <details><summary>The sunspots</summary>
 #
-# Values: version 1 of the series, as it was before it was rescaled in 2015, from the National Geophysical Data Center, as bundled with statsmodels. Version 2: F. Clette
-# and L. Lefèvre, *The new sunspot number: assembling all corrections*, Solar Physics 291 (2016). As a benchmark: A. S. Weigend,
+# Values: version 1 of the series, as it was before it was rescaled in 2015, from the National Geophysical Data Center, as
+# bundled with statsmodels. Version 2: F. Clette and L. Lefèvre, *The new sunspot number: assembling all corrections*, Solar Physics 291 (2016). As a benchmark: A. S. Weigend,
 # B. A. Huberman and D. E. Rumelhart, *Predicting the future: a connectionist approach*, International Journal of Neural Systems
 # 1 (1990). Blocks of years: H. R. Künsch, *The jackknife and the bootstrap for general stationary observations*, Annals of
 # Statistics 17 (1989).
