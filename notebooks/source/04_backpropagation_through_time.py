@@ -1,9 +1,8 @@
 # %% [markdown]
 # # 04 · How does the gradient travel back through time?
 #
-# Training needs the gradient by weights that are used at *every* step. You follow it back through time (*backpropagation
-# through time*), take it apart into a term per step, see what becomes of what lies far back, and hold your own backward
-# pass against two judges.
+# Training needs the gradient by weights used at *every* step. You follow it back (*backpropagation through time*), take it
+# apart into a term per step, see what becomes of what lies far back, and hold your backward pass against two judges.
 #
 # **You will be able to**
 # - write the backward step of an RNN, and tell a total from an immediate derivative;
@@ -11,7 +10,7 @@
 # - tell a gradient's signal from its noise;
 # - check a gradient, and find the first time step at which it goes wrong.
 #
-# **75 minutes** · needs: the chain rule, matrix products · before: [01](01_what_an_rnn_computes.ipynb) ·
+# **85 minutes** · needs: the chain rule, matrix products · before: [01](01_what_an_rnn_computes.ipynb) ·
 # letters: [notation](../docs/notation.md)
 
 # %%
@@ -25,9 +24,9 @@ import numpy as np
 # %% [markdown]
 # ## 1 · Three steps on paper
 #
-# Take one unit, one feature and three steps: $a_t = x_t W + h_{t-1} U + b$ and the hidden state $h_t = \tanh a_t$. The
-# loss looks at every state: $L = \frac12 \sum_t (h_t - y_t)^2$. So $h_1$ acts on it in two ways: directly, and through
-# all that follows.
+# Take one unit, one feature and three steps, so that $W$, $U$ and $b$ are numbers: $a_t = x_t W + h_{t-1} U + b$ and the
+# hidden state $h_t = \tanh a_t$. The loss looks at every state: $L = \sum_t L_t$, $L_t = \frac12 (h_t - y_t)^2$. So $h_1$
+# acts on it in two ways: directly, and through all that follows.
 
 
 # %% jupyter={"source_hidden": true}
@@ -62,7 +61,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Follow the orange arrows from right to left. As $\tanh' = 1 - \tanh^2$, $\varphi'(a_t) = 1 - h_t^2$; with one unit,
+# Follow the orange arrows. As $\tanh' = 1 - \tanh^2$, $\varphi'(a_t) = 1 - h_t^2$; with one unit,
 # $U^\top$ is $U$:
 #
 # $$\begin{aligned}
@@ -71,7 +70,7 @@ plots.show(
 # \delta_1 &= h_1 - y_1 + \delta_2\,(1 - h_2^2)\,U
 # \end{aligned}$$
 #
-# $\delta_t = dL/dh_t$ is the *total* derivative, through all that follows. $\partial L/\partial h_t = h_t - y_t$, with later
+# $\delta_t = dL/dh_t$ is the *total* derivative; $\partial L/\partial h_t = h_t - y_t$, with later
 # states fixed, is the *immediate* one.
 
 # %%
@@ -87,7 +86,7 @@ delta_2 = h_2 - y[1] + delta_3 * (1 - h_3**2) * U
 delta_1 = h_1 - y[0] + delta_2 * (1 - h_2**2) * U
 
 # %% [markdown]
-# Test it: nudge $h_t$ a little, with the later states held fixed or following.
+# Test it: nudge $h_t$, with later states held fixed or following.
 
 
 # %%
@@ -111,22 +110,21 @@ for t, h_t, delta in ((3, h_3, delta_3), (2, h_2, delta_2), (1, h_1, delta_1)):
 assert h_1 - y[0] > 0 > delta_1  # the two differ in sign
 
 # %% [markdown]
-# **What to notice.** At step 3 both are equal: nothing follows. At step 1 they differ even in sign. Training needs the total
-# derivative.
+# **What to notice.** At step 3 both are equal: nothing follows. At step 1 even the sign differs. Training needs the total one.
 #
 # ## 2 · The same with two units
 #
-# With two units $U$ has four numbers; $U_{12}$ leads from unit 1 to unit 2. Forwards,
+# Now $U_{12}$ leads from unit 1 to unit 2. Forwards,
 #
 # $$a_{t+1,1} = \ldots + h_{t,1} U_{11} + h_{t,2} U_{21} \qquad a_{t+1,2} = \ldots + h_{t,1} U_{12} + h_{t,2} U_{22}$$
 #
-# Each unit *collects* along a column of $U$. Backwards, look for $h_{t,1}$: it stands in both sums, times $U_{11}$ and
+# Each unit *collects* along a column of $U$. Backwards, $h_{t,1}$ stands in both sums, times $U_{11}$ and
 # $U_{12}$, a *row* of $U$. With $dL/da_{t+1,j} = \delta_{t+1,j}\,\varphi'(a_{t+1,j})$,
 #
 # $$\delta_{t,1} = \frac{\partial L}{\partial h_{t,1}} + \frac{dL}{da_{t+1,1}}\,U_{11} + \frac{dL}{da_{t+1,2}}\,U_{12}$$
 #
-# A row times a matrix runs down its columns; to run along the rows of $U$, transpose it. For any number of units, with a
-# row per sequence and $\varphi'$ multiplying entry by entry,
+# A row times a matrix runs down its columns; to run along the rows of $U$, transpose it. For any number of units, with a row per
+# sequence,
 #
 # $$\delta_t = \frac{\partial L}{\partial h_t} + \bigl(\delta_{t+1}\,\varphi'(a_{t+1})\bigr)\,U^\top$$
 
@@ -180,7 +178,7 @@ plots.dial(frames, label="steps back", values=range(4), captions=captions, alts=
 
 # %% [markdown]
 # ### Exercise 1 · The backward step
-# For a batch: `delta_next` is $\delta_{t+1}$, `h_next` $h_{t+1}$, `dh_t` $\partial L/\partial h_t$, all $(B, H)$; the
+# `delta_next` is $\delta_{t+1}$, `h_next` $h_{t+1}$, `dh_t` $\partial L/\partial h_t$, all $(B, H)$; the
 # activation is tanh.
 
 
@@ -206,15 +204,15 @@ check.backward_step(solution_backward_step)
 # ## 3 · The gradient is a sum of T terms
 #
 # At step $k$, $U_{12}$ stands in one place: $a_{k,2} = \ldots + h_{k-1,1} U_{12}$. With $h_{k-1}$ held fixed (the
-# *immediate* derivative, $\partial^+$), it counts for $h_{k-1,1}\,dL/da_{k,2}$: the state where it starts, times what comes
-# back to where it ends. All four are the outer product $h_{k-1}^\top\,dL/da_k$, and $dL/dU$ is its sum over the steps
+# *immediate* derivative, $\partial^+$), it counts for $h_{k-1,1}\,dL/da_{k,2}$: the state of the unit it leads from, times the
+# derivative at the unit it leads to. All four are the outer product $h_{k-1}^\top\,dL/da_k$, and $dL/dU$ is its sum over the steps
 # (claim C09):
 #
 # $$\frac{dL}{dU} = \sum_{k=1}^{T} \delta_k\,\frac{\partial^+ h_k}{\partial U}
 # = \sum_{k=1}^{T} h_{k-1}^\top \bigl(\delta_k\,\varphi'(a_k)\bigr)$$
 #
 # When the loss looks at $h_T$ alone, $\delta_k = \frac{dL}{dh_T} J_T J_{T-1} \cdots J_{k+1}$ with the Jacobians $J_t =
-# \partial h_t/\partial h_{t-1}$: term $k$ has come back over the distance $T - k$. In code:
+# \partial h_t/\partial h_{t-1}$: term $k$ has come back over the distance $T - k$.
 
 
 # %%
@@ -233,11 +231,10 @@ def backward(x, W, U, b, h, dh):
 
 
 # %% [markdown]
-# Now 32 units over 50 steps, with a random direction for $dL/dh_T$. $U$ is orthogonal, as Keras starts it (its
-# initialisation): it changes no length. Then the same $U$ times 2.
+# Now 32 units over 50 steps and a random $dL/dh_T$. $U$ is orthogonal, as Keras starts it (its initialisation): it changes
+# no length. Then the same $U$ times 2.
 #
-# **Predict, then run.** With the orthogonal $U$: how large is the term from 40 steps back beside the nearest one? And the sum
-# of all, the gradient?
+# **Predict, then run.** With the orthogonal $U$: how large is the term from 40 steps back beside the nearest? And the sum of all?
 
 # %% tags=["guess"]
 far_term = classroom.guess(
@@ -271,9 +268,9 @@ def sizes(terms):
 # %% jupyter={"source_hidden": true}
 def draw(ax, by_distance, total):
     """Bars of the terms, near ones plain and far ones hatched, and the size of their sum."""
-    d = np.arange(len(by_distance))
-    ax.bar(d[:10], by_distance[:10], color="C0", label="near")
-    ax.bar(d[10:], by_distance[10:], color="C1", label="far", hatch="///")
+    distance = np.arange(len(by_distance))
+    ax.bar(distance[:10], by_distance[:10], color="C0", label="near: under 10 steps")
+    ax.bar(distance[10:], by_distance[10:], color="C1", label="far: 10 or more", hatch="///")
     plots.axes(ax, yscale="log", xlabel="distance T − k", ylabel="size of the term")
     ax.set_ylim(top=4 * total)
     plots.level(ax, total, f"the sum: {total:.3g}")
@@ -282,7 +279,7 @@ def draw(ax, by_distance, total):
 # %% tags=["outcome"] jupyter={"source_hidden": true}
 # The outcome
 found = {scale: sizes(backward(*network(0, scale))[1]) for scale in (1, 2)}
-at_40 = {scale: d[40] / d[0] for scale, (d, _) in found.items()}
+at_40 = {scale: size[40] / size[0] for scale, (size, _) in found.items()}
 _, axs = plt.subplots(1, 2, figsize=(9.6, 3.7), layout="constrained")
 for ax, size in zip(axs, found.values(), strict=True):
     draw(ax, *size)
@@ -302,19 +299,27 @@ far_term.outcome(far_term.choices[np.digitize(at_40[1], [0.5, 1e-3])])
 whole_sum.outcome(whole_sum.choices[np.digitize(share, [0.1, 10])])
 
 # %%
-far_share, sum_share = {}, {}
-for scale in (1, 2):
-    ten = [sizes(backward(*network(seed, scale))[1]) for seed in range(10)]
-    far = far_share[scale] = np.array([d[40] / d[0] for d, _ in ten])
-    whole = sum_share[scale] = np.array([total / d[0] for d, total in ten])
+far_share = {1: [], 2: []}  # of dL/dU, of dL/dW: term at distance 40 / nearest
+for scale, shares in far_share.items():
+    whole = []
+    for seed in range(10):
+        x, W, U, b, h, dh = network(seed, scale)
+        delta, terms = backward(x, W, U, b, h, dh)
+        of_U, total = sizes(terms)
+        of_W, _ = sizes(np.einsum("btd,bth->tdh", x, delta * (1 - h**2)))  # x_k's share
+        shares.append([of_U[40] / of_U[0], of_W[40] / of_W[0]])
+        whole.append(total / of_U[0])
+    low, high = np.min(shares, axis=0), np.max(shares, axis=0)
     print(f"U · {scale}, ten networks, beside the nearest term:")
-    print(f"   the term at distance 40: {far.min():.0e} to {far.max():.0e}")
-    print(f"   the sum of all terms:    {whole.min():.2g} to {whole.max():.2g}")
+    print(f"   at distance 40:        {low[0]:.0e} to {high[0]:.0e}", end="")
+    print(f" (of dL/dW: {low[1]:.0e} to {high[1]:.0e})")
+    print(f"   the sum of all terms:  {min(whole):.2g} to {max(whole):.2g}")
 
 # %% [markdown]
-# **What to notice.** Left, the far terms vanish (*vanishing gradient*) although $U$ shrinks nothing: the factors
-# $\varphi'(a_t) < 1$ do; the sum does not show it. Right they grow (*exploding gradient*). "The earlier the input, the
-# smaller its share" (claim C18) holds on the left only. (No bar at distance 49: $h_0 = 0$.) Turn the dial:
+# **What to notice.** Left, far terms vanish (*vanishing gradient*) although $U$ shrinks nothing: the factors $\varphi'(a_t) < 1$
+# do. Right they grow (*exploding gradient*). "The earlier the input, the smaller its share" (claim C18) holds on the left only;
+# $x_k$'s own share, $x_k^\top dL/da_k$ of $dL/dW$, behaves alike. (The
+# last bars on the right fall because the first states are small; $h_0 = 0$ leaves none at 49.)
 
 # %% tags=["dial"] jupyter={"source_hidden": true}
 # A dial: the terms as U grows
@@ -324,8 +329,8 @@ for scale in scales:
     by_distance, total = sizes(terms)
     ax = plt.subplots(figsize=(8.4, 3.7), layout="constrained")[1]
     draw(ax, by_distance, total)
-    ax.set_ylim(1e-9, 1e4)
-    ax.legend(loc="upper left")
+    ax.set_ylim(1e-9, 1e6)
+    ax.legend(loc="upper left", ncols=2)
     ax.set_title(f"U is {scale} times an orthogonal matrix")
     part = np.linalg.norm(terms[:-10].sum(axis=0)) / total
     captions.append(
@@ -340,23 +345,28 @@ alts = [
 plots.dial(frames, label="scale of U", values=scales, captions=captions, alts=alts, start=2)
 
 # %% [markdown]
-# With a **loss at every step**, as for language, each step adds near terms of its own. They swamp what the last one sends
-# over 20 steps or more:
+# With a **loss at every step**, as for language, each adds near and far terms of its own: the far part of the whole, 20 steps
+# or more, stays about as small as before. But if only the last loss needs the far past, its far part is one voice in fifty:
 
 # %%
 x, W, U, b, h, dh = network(0, 1)
 far = backward(x, W, U, b, h, dh)[1][:-20].sum(axis=0)
 dh_every = np.random.default_rng(1).normal(size=dh.shape) / np.sqrt(32) / 32
 dh_every[:, -1] = dh[:, -1]
+print("share of the gradient     far terms of all losses    of the last loss")
 for name, losses in (("the last step", dh), ("every step", dh_every)):
-    whole = terms_by_distance(x, W, U, b, h, losses).sum(axis=0)
-    part = np.linalg.norm(far) / np.linalg.norm(whole)
-    print(f"loss at {name:13}: what the last one sends so far is {part:.2%} of the gradient")
+    terms = terms_by_distance(x, W, U, b, h, losses)
+    whole = np.linalg.norm(terms.sum(axis=0))
+    of_all, of_last = (
+        np.linalg.norm(terms[20:].sum(axis=0)) / whole,
+        np.linalg.norm(far) / whole,
+    )
+    print(f"loss at {name:13} {of_all:22.2%} {of_last:22.2%}")
 
 # %% [markdown]
 # ### Exercise 2 · The far part
-# `terms` $(T, H, H)$ come in the order of the steps, as from `backward`. Return the size of the part of the gradient that has
-# travelled `distance` steps or more, relative to the size of the whole (size: `np.linalg.norm`).
+# `terms` $(T, H, H)$ come in the order of the steps. Return the size (`np.linalg.norm`) of the part of the gradient that has
+# travelled `distance` steps or more, relative to that of the whole.
 
 
 # %% tags=["exercise"]
@@ -381,15 +391,13 @@ check.far_part(solution_far_part)
 # %% [markdown]
 # ## 4 · What becomes of what lies far back
 #
-# "The gradient vanishes, so the updates become insignificant and nothing is learned" (claim C02). Far *terms* do vanish. Test
-# the rest: a network reads 31 random signs and is asked for the one 3 steps back and the one 30 steps back, the first. The
-# loss is the binary cross-entropy; who knows nothing has $\ln 2$.
+# "The gradient vanishes, so the updates become insignificant and nothing is learned" (claim C02). Far *terms* do vanish. The
+# rest: a network reads 31 random signs and is asked for those 3 and 30 steps back. The loss is the binary cross-entropy.
 
 # %%
 from course.experiments import fresh
 
 T, H, rows, asked = 31, 32, 64, (3, 30)  # rows: sequences of a batch; asked: steps back
-rates = {"Adam": 3e-3, "SGD": 0.3}
 
 
 # %%
@@ -403,47 +411,37 @@ def answers(x):
     return [(x[:, T - 1 - steps] > 0).astype("float32") for steps in asked]
 
 
-def build(optimizer):
+def build():
     """A plain RNN with a logit for each question."""
     x = keras.Input((T, 1))
     h = keras.layers.SimpleRNN(H)(x)
     model = keras.Model(x, [keras.layers.Dense(1)(h) for _ in asked])
     loss = [keras.losses.BinaryCrossentropy(from_logits=True) for _ in asked]
-    model.compile(
-        getattr(keras.optimizers, optimizer)(rates[optimizer]), loss, jit_compile=True
-    )
+    model.compile(keras.optimizers.Adam(3e-3), loss, jit_compile=True)
     return model
 
 
 # %%
-class Moves(keras.callbacks.Callback):
-    """Keeps U after every update."""
-
-    def on_train_begin(self, logs=None):
-        self.U = [self.model.layers[1].cell.recurrent_kernel.numpy()]
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.U.append(self.model.layers[1].cell.recurrent_kernel.numpy())
-
-
 def learn(model, rng, near, far, updates):
     """Train on near · L_near + far · L_far. Return both accuracies on new sequences, and how far an update moves U."""
-    x, moves = signs(updates * rows, rng), Moves()
+    x, kernels = signs(updates * rows, rng), []  # kernels: U after every update
+    keep = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: kernels.append(model.get_weights()[1])
+    )
     shares = [np.full(len(x), share) for share in (near, far)]
-    options = {"batch_size": rows, "verbose": 0, "callbacks": [moves]}
-    model.fit(x, answers(x), sample_weight=shares, **options)
+    model.fit(x, answers(x), rows, verbose=0, callbacks=[keep], sample_weight=shares)
     x = signs(1000, rng)
     W, U, b, *readouts = model.get_weights()
     h_T = rnn_forward(x, W, U, b)[:, -1]
-    logits = [h_T @ V + c for V, c in (readouts[:2], readouts[2:])]
-    right = [np.mean((z > 0) == y) for z, y in zip(logits, answers(x), strict=True)]
-    return *right, np.mean(np.linalg.norm(np.diff(moves.U, axis=0), axis=(1, 2)))
+    logits = [h_T @ V + b_V for V, b_V in (readouts[:2], readouts[2:])]
+    right = [np.mean((logit > 0) == y) for logit, y in zip(logits, answers(x), strict=True)]
+    return *right, np.mean(np.linalg.norm(np.diff(kernels, axis=0), axis=(1, 2)))
 
 
 # %% [markdown]
-# **Predict, then run.** Five networks are trained: 150 updates on the far question alone; from the same starts 150 on both at
-# once, $L = \frac12 (L_\text{near} + L_\text{far})$; and the first five then 300 more on both. How many of five name the far
-# sign in over 90 % of new sequences?
+# **Predict, then run.** Five networks are trained: 150 updates on far alone; from the same starts 150 on both,
+# $L = \frac12 (L_\text{near} + L_\text{far})$; and the first five then 300 more on both. How many of five name the far sign in
+# over 90 % of new sequences?
 
 # %% tags=["guess"]
 guess_alone = classroom.guess("04.3 far question alone", unit="networks", answer=...)
@@ -451,30 +449,31 @@ guess_both = classroom.guess("04.4 far and near at once", unit="networks", answe
 guess_first = classroom.guess("04.5 far first, then both", unit="networks", answer=...)
 
 # %%
-found = {(name, how): [] for name in rates for how in ("alone", "both", "far first")}
-starts = []  # weights at the start and after 100 updates on both, with Adam
-for name, networks, updates in (("Adam", 5, 150), ("SGD", 3, 300)):
-    for seed in range(networks):
-        rng, model = np.random.default_rng(seed), fresh(build, seed, optimizer=name)
-        first = model.get_weights()
-        found[name, "alone"].append(learn(model, rng, 0, 1, updates))
-        if name == "Adam":
-            found[name, "far first"].append(learn(model, rng, 0.5, 0.5, 300))
-        model = fresh(build, seed, optimizer=name)
-        learn(model, rng, 0.5, 0.5, 100)
-        if name == "Adam":
-            starts.append((first, model.get_weights()))
-        found[name, "both"].append(learn(model, rng, 0.5, 0.5, updates - 100))
-found = {key: np.array(runs) for key, runs in found.items() if runs}  # (networks, 3)
-learned = {key: int((runs[:, 1] > 0.9).sum()) for key, runs in found.items()}
+found = {how: [] for how in ("alone", "both", "far first", "alone after both")}
+starts = []  # weights at the start and after 100 updates on both
+for seed in range(5):
+    rng, model = np.random.default_rng(seed), fresh(build, seed)
+    first = model.get_weights()
+    found["alone"].append(learn(model, rng, 0, 1, 150))
+    found["far first"].append(learn(model, rng, 0.5, 0.5, 300))
+    model = fresh(build, seed)
+    learn(model, rng, 0.5, 0.5, 100)
+    later = model.get_weights()
+    starts.append((first, later))
+    found["both"].append(learn(model, rng, 0.5, 0.5, 50))
+    model = fresh(build, seed)  # with a new Adam
+    model.set_weights(later)
+    found["alone after both"].append(learn(model, rng, 0, 1, 150))
+found = {how: np.array(runs) for how, runs in found.items()}  # (networks, 3)
+learned = {how: int((runs[:, 1] > 0.9).sum()) for how, runs in found.items()}
 
 # %% jupyter={"source_hidden": true}
 shown = {
-    "far question alone": found["Adam", "alone"][:, 1],
-    "far question, near and far at once": found["Adam", "both"][:, 1],
-    "near question, near and far at once": found["Adam", "both"][:, 0],
-    "far question, far first, then both": found["Adam", "far first"][:, 1],
-    "near question, far first, then both": found["Adam", "far first"][:, 0],
+    "far question alone": found["alone"][:, 1],
+    "far question, near and far at once": found["both"][:, 1],
+    "near question, near and far at once": found["both"][:, 0],
+    "far question, far first, then both": found["far first"][:, 1],
+    "near question, far first, then both": found["far first"][:, 0],
 }
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
@@ -491,31 +490,34 @@ ax.set(
 )
 ax.axvline(0.5, color="0.4", ls="--", label="chance")
 ax.legend(loc="center")
-ax.set_title("Far is learned alone, and not beside near")
+ax.set_title("150 updates: far is learned alone, and not beside near at equal weight")
 said = "; ".join(
     f"{name}: {right.min():.2f} to {right.max():.2f}" for name, right in shown.items()
 )
 plots.show(ax, alt=f"Accuracies of five networks. {said}.")
-guess_alone.outcome(learned["Adam", "alone"], margin=1)
-guess_both.outcome(learned["Adam", "both"], margin=1)
-guess_first.outcome(learned["Adam", "far first"], margin=1)
+guess_alone.outcome(learned["alone"], margin=1)
+guess_both.outcome(learned["both"], margin=1)
+guess_first.outcome(learned["far first"], margin=1)
 
 # %%
-for (name, how), runs in found.items():
-    print(
-        f"{name:4} {how:9}: far learned in {learned[name, how]} of {len(runs)}; "
-        f"an update moves U by {runs[:, 2].min():.3f} to {runs[:, 2].max():.3f}"
-    )
+for how, runs in found.items():
+    moved, know_both = runs[:, 2], (runs[:, :2] > 0.9).all(axis=1).sum()
+    print(f"{how:17} far learned: {learned[how]} of 5, far and near: {know_both}", end="")
+    print(f"; an update moves U by {moved.min():.3f} to {moved.max():.3f}")
+assert found["both"][:, 2].mean() > found["alone"][:, 2].mean() / 2
+assert learned["alone after both"] < 3 < learned["alone"]
 
 # %% [markdown]
-# **What to notice.** Alone, the far sign is learned by most: vanishing terms do not forbid it. Beside the near question it is not,
-# with Adam or SGD, though the updates of $U$ are of the same order. Both fit into one network: those that learned far first
-# know both in the end. So what does the near question do to the far one?
+# **What to notice.** Alone, the far sign is learned: vanishing terms do not forbid it. Beside the near question at equal weight
+# it is not, though with Adam the updates of $U$ are of the same order. One network can know both: those that knew far first do,
+# after 300 more. But left with far alone after 100 updates on both, with a new Adam, most learn nothing in 150. What does the
+# near question do to the far one?
 #
 # ### Signal and noise
 # A batch's gradient is the mean over all batches, the *signal*, plus a deviation, the *noise*. We measure both **at equal
-# loss**: the same network and read-out, every answer ½, so that either loss is $\ln 2$. For the signal we take *twins*, two
-# sequences that differ only in the sign asked for: what they have in common cancels.
+# loss**: the same network and read-out $V$, every answer ½, either loss $\ln 2$. (By a logit the cross-entropy has
+# the derivative $\sigma - y$, here $\frac12 - y$.) For the signal we take *twins*, two sequences that differ only in the sign
+# asked for. In their mean gradient, (own + other)/2, what they have in common cancels.
 
 
 # %%
@@ -555,17 +557,17 @@ for when, name in enumerate(("at the start", "after 100 updates on both")):
         size, signal, noise = np.median(strength[:, when, question], axis=0)
         middle = np.median(ratio[:, when, question])
         print(f"{name:25} {steps:2} back {size:10.2f} {signal:12.4f}", end="")
-        print(f"{noise:8.2f} {middle:14.3f} {np.ceil(middle**-2):9.2g}")
+        print(f"{noise:8.2f} {middle:14.3f}   {max(1, middle**-2):.0e}")
 
 # %% [markdown]
 # **What to notice.** The noise is alike in all rows, and the far gradient of one batch is hardly more: not small, but blind. The
 # last column says over how many batches to average until the noise is as small as the *signal*: some dozens for the far one at the
-# start, millions after 100 updates on both, when the near sign is known and the way back has closed. So C02 does not hold as it
-# stands: far terms vanish, the gradient does not, and what is learned depends on signal against noise and on what else pulls.
+# start, a million or so after 100 updates on both, when the near sign is known: the way back has closed, at least for a while.
+# So C02 does not hold as it stands: far terms vanish, the gradient does not, and what is learned depends on signal against
+# noise and on what else pulls. (Weigh them 0.05 and 0.95, or train longer: `learn` does both.)
 #
 # ### Exercise 3 · Signal to noise
-# `gradients` $(n, H, H)$ holds those of $n$ batches. Return the size of their mean, divided by the root of their mean squared
-# distance from it.
+# `gradients` $(n, H, H)$ are those of $n$ batches. Return the size of their mean over the root of their mean squared distance from it.
 
 
 # %% tags=["exercise"]
@@ -591,15 +593,15 @@ check.signal_to_noise(solution_signal_to_noise)
 # %% [markdown]
 # ## 5 · The whole backward pass, and two judges
 #
-# The other weights get theirs in the same way, from $dL/da_t = \delta_t\,\varphi'(a_t)$:
+# With $dL/da_t = \delta_t\,\varphi'(a_t)$,
 #
 # $$\frac{dL}{dW} = \sum_t x_t^\top \frac{dL}{da_t} \qquad \frac{dL}{dU} = \sum_t h_{t-1}^\top \frac{dL}{da_t}
 # \qquad \frac{dL}{db} = \sum_t \sum_{\text{batch}} \frac{dL}{da_t}$$
 #
 # ### Exercise 4 · The whole backward pass
 # The states follow targets `y` $(B, T, H)$; the loss is Keras' mean squared error, $L = \frac{1}{B\,T\,H}\sum (h - y)^2$.
-# Return $\delta$ $(B, T, H)$ and the gradients of $W$, $U$ and $b$, with $h_0 = 0$. If $\delta$ is wrong, the check names the
-# first wrong step going backwards.
+# Return $\delta$ $(B, T, H)$ and the gradients of $W$, $U$ and $b$, with $h_0 = 0$. The check names the first wrong step of
+# $\delta$, going backwards.
 
 
 # %% tags=["exercise"]
@@ -632,10 +634,9 @@ def solution_full_backward(x, y, W, U, b):
 check.full_backward(solution_full_backward)
 
 # %% [markdown]
-# `rnn_backward` in [`course/by_hand/backward.py`](../course/by_hand/backward.py) is this loop. Two judges decide whether it is
-# right (a *gradient check*). **Finite differences** nudge every weight and know nothing of the chain rule. **Keras**
-# differentiates its own program; a step of SGD with learning rate 1 subtracts the gradient. All sizes differ, so that no
-# transposed product passes.
+# `rnn_backward` in [`course/by_hand/backward.py`](../course/by_hand/backward.py) is this loop. Two judges (a *gradient check*):
+# **finite differences** nudge every weight and know nothing of the chain rule; **Keras** differentiates its own program, and a
+# step of SGD with learning rate 1 subtracts the gradient.
 
 # %%
 B, T, D, H = 4, 20, 3, 5
@@ -655,20 +656,22 @@ def judged(seed):
     """The error of rnn_backward's dW, dU, db, first by finite differences, then by Keras."""
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(B, T, D)), rng.normal(size=(B, T, H))
-    p = [rng.normal(0, 0.5, shape) for shape in ((D, H), (H, H), (H,))]  # W, U, b
-    h = rnn_forward(x, *p)
-    ours = rnn_backward(x, *p, h, 2 * (h - y) / h.size)
-    model.set_weights(p)
+    weights = [rng.normal(0, 0.5, shape) for shape in ((D, H), (H, H), (H,))]  # W, U, b
+    h = rnn_forward(x, *weights)
+    ours = rnn_backward(x, *weights, h, 2 * (h - y) / h.size)
+    model.set_weights(weights)
     old = model.get_weights()
     model.train_on_batch(x, y)
     errors = []
     for i, own in enumerate((ours.W, ours.U, ours.b)):
 
         def loss(w, i=i):
-            return np.mean((rnn_forward(x, *p[:i], w, *p[i + 1 :]) - y) ** 2)
+            return np.mean((rnn_forward(x, *weights[:i], w, *weights[i + 1 :]) - y) ** 2)
 
         lost = old[i] - model.get_weights()[i]
-        errors.append([relative(finite_differences(loss, p[i]), own), relative(lost, own)])
+        errors.append(
+            [relative(finite_differences(loss, weights[i]), own), relative(lost, own)]
+        )
     return errors
 
 
@@ -678,10 +681,10 @@ for name, *errors in zip("WUb", by_differences, by_autodiff, strict=True):
     print(f"dL/d{name}   {errors[0]:.0e}   {errors[1]:.0e}")
 
 # %% [markdown]
-# (Keras computes in float32: seven digits.)
+# (Keras computes in float32.)
 #
 # ### Exercise 5 · Find the planted bug
-# This backward pass is right for one unit and wrong for five.
+# It is right for one unit and wrong for five.
 
 
 # %%
@@ -728,7 +731,8 @@ check.wrong_line(solution_wrong_line)
 # The number of weights does not depend on $T$. The way back as written here visits every $h_t$ of the way forwards, so
 # time and memory grow in proportion to $T$. For the memory there are other ways. *Checkpointing* keeps every $\sqrt T$-th
 # state and computes the others again when the way back needs them: the same gradient, memory of order $\sqrt T$, one more
-# way forwards. *Real-time recurrent learning* (RTRL) carries the derivatives $dh_t/dU$ *forwards* along with the state and
+# way forwards. *Real-time recurrent learning* (RTRL; R. J. Williams and D. Zipser, *A learning algorithm for continually running
+# fully recurrent neural networks*, Neural Computation 1, 1989) carries the derivatives $dh_t/dU$ *forwards* along with the state and
 # keeps nothing of the past; that is $H^3$ numbers and about $H^4$ products per step, and exact while the weights do not
 # change on the way. *Truncation* goes back a fixed number of steps only and accepts an error: lesson 06.
 #
@@ -737,29 +741,26 @@ check.wrong_line(solution_wrong_line)
 # %% [markdown]
 # ## Measured
 #
-# All computed live: ten networks for the terms, five for the rest.
+# Ten networks for the terms, five for the rest.
 
 # %%
 # NBVAL_CHECK_OUTPUT
-alone, both = found["Adam", "alone"], found["Adam", "both"]
+alone, both, first = found["alone"], found["both"], found["far first"]
+below, above = np.max(far_share[1]), np.min(far_share[2])  # terms of dL/dU and of dL/dW
 fall = strength[:, 0, 1, 1] / strength[:, 1, 1, 1]
 verdicts = {
     "live, C09: the T terms add up to what finite differences and Keras find": (
         by_differences.max() < 1e-9 and by_autodiff.max() < 2e-6
     ),
-    "live, C18: U orthogonal, the term 40 steps back is below 1/5000 of the nearest": (
-        far_share[1].max() < 2e-4
-    ),
-    "live, C18 does not hold for U doubled: there it is above 30 times the nearest": (
-        far_share[2].min() > 30
-    ),
+    "live, C18: U orthogonal, 40 back a term is below 1/5000 of the nearest": below < 2e-4,
+    "live, C18 fails for U doubled: there it is over 30 times the nearest": above > 30,
     "live, C02: asked alone, the far sign is learned; beside the near one, by none": (
         np.median(alone[:, 1]) > 0.95 and both[:, 1].max() < 0.6
     ),
-    "live, C02: the updates of those that do not learn it are over half as large": (
-        both[:, 2].mean() > alone[:, 2].mean() / 2
+    "live, C02: one network can know both: four or more of five that learned far first do": (
+        np.sum((first[:, :2] > 0.9).all(axis=1)) >= 4
     ),
-    "live, C02: 100 updates on both cut the far signal to 1/150": np.median(fall) > 150,
+    "live, C02: 100 updates on both cut the far signal to under 1/60": np.median(fall) > 60,
 }
 for claim, holds in verdicts.items():
     print("holds " if holds else "FAILS ", claim)
@@ -779,13 +780,14 @@ classroom.quiz("quizzes/04_backpropagation_through_time.json")
 #
 # 1. Backpropagation through time is one line,
 #    $\delta_t = \partial L/\partial h_t + (\delta_{t+1}\,\varphi'(a_{t+1}))\,U^\top$, from the last step to the first; $dL/dU$
-#    is the sum of what it leaves at every step.
-# 2. It is the far *terms* that vanish, not the gradient: its size does not tell what it knows of the far past.
-# 3. A far question can be learned alone, and be lost beside a near one. Ask for signal against noise, and what else pulls.
+#    is the sum of $h_{t-1}^\top dL/da_t$ over the steps.
+# 2. It is the far *terms* that vanish, not the gradient, in which near ones dominate (Bengio, Simard and Frasconi, 1994): its
+#    size does not tell what it knows of the far past.
+# 3. A far question can be learned alone, and be lost beside a near one of equal weight.
 #
 # **Next:** [05 · Why does a plain RNN lose what came early?](05_why_it_forgets.ipynb)
 #
 # **References.** P. J. Werbos, *Backpropagation through time: what it does and how to do it*, Proceedings of the IEEE 78
-# (1990). R. J. Williams and D. Zipser, *A learning algorithm for continually running fully recurrent neural networks*, Neural
-# Computation 1 (1989), for RTRL. R. Pascanu, T. Mikolov and Y. Bengio, *On the difficulty of training recurrent neural
-# networks*, ICML (2013), for the sum over steps and the immediate derivative.
+# (1990). Y. Bengio, P. Simard and P. Frasconi, *Learning long-term dependencies with gradient descent
+# is difficult*, IEEE Transactions on Neural Networks 5 (1994). R. Pascanu, T. Mikolov and Y. Bengio, *On the difficulty of training recurrent neural
+# networks*, ICML (2013).
