@@ -656,22 +656,20 @@ def judged(seed):
     """The error of rnn_backward's dW, dU, db, first by finite differences, then by Keras."""
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(B, T, D)), rng.normal(size=(B, T, H))
-    weights = [rng.normal(0, 0.5, shape) for shape in ((D, H), (H, H), (H,))]  # W, U, b
-    h = rnn_forward(x, *weights)
-    ours = rnn_backward(x, *weights, h, 2 * (h - y) / h.size)
-    model.set_weights(weights)
+    WUb = [rng.normal(0, 0.5, shape) for shape in ((D, H), (H, H), (H,))]
+    h = rnn_forward(x, *WUb)
+    ours = rnn_backward(x, *WUb, h, 2 * (h - y) / h.size)
+    model.set_weights(WUb)
     old = model.get_weights()
     model.train_on_batch(x, y)
     errors = []
     for i, own in enumerate((ours.W, ours.U, ours.b)):
 
         def loss(w, i=i):
-            return np.mean((rnn_forward(x, *weights[:i], w, *weights[i + 1 :]) - y) ** 2)
+            return np.mean((rnn_forward(x, *WUb[:i], w, *WUb[i + 1 :]) - y) ** 2)
 
         lost = old[i] - model.get_weights()[i]
-        errors.append(
-            [relative(finite_differences(loss, weights[i]), own), relative(lost, own)]
-        )
+        errors.append([relative(finite_differences(loss, WUb[i]), own), relative(lost, own)])
     return errors
 
 
