@@ -14,7 +14,7 @@ import time
 from typing import NamedTuple
 
 NAME = "measured-rnn-course"
-MEMORY_GB = 2.0  # a kernel needs up to 0.9 GB after a lesson; the browser and JupyterLab need the rest
+MEMORY_GB = 2.0  # a kernel needs up to 1.0 GB after a lesson; the browser and JupyterLab need the rest
 STEP_SECONDS = 1.0  # a step of the smallest lesson model takes milliseconds; more than this and lessons crawl
 
 
