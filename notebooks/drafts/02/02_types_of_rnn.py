@@ -1,0 +1,905 @@
+# %% [markdown]
+# # 02 · Which shapes of sequence problem are there?
+#
+# A sequence may come in, or go out, or both; and an answer may be due at the end or at every step. That makes five kinds of
+# model. Four additions, which can be had with most of them, make nine names. In this lesson each is a picture, a few
+# lines of Keras, and a small task beside what guessing would score.
+#
+# **You will be able to**
+# - choose the kind of model that a problem needs;
+# - say which shape comes out of a layer before you run it;
+# - give a stateful layer its batches in the right order;
+# - write a model to which padding makes no difference;
+# - find what flatters a forecast.
+#
+# **45 minutes** · needs: [01](01_what_an_rnn_computes.ipynb) · letters: [notation](../docs/notation.md)
+
+# %%
+from course import classroom, plots, sequences
+from course.classroom.exercises import lesson_02 as check
+from course.experiments import fresh
+import keras  # takes some ten seconds, once per lesson
+from keras import layers
+import matplotlib.pyplot as plt
+import numpy as np
+
+# %% [markdown]
+# ## 1 · Nine pictures
+#
+# Below each step stands what is read, above it what is answered; a box is the state $h_t$, and the arrow from box to box is what
+# makes it an RNN.
+
+# %%
+panels = plt.subplots(3, 3, figsize=(10.5, 6.2))[1]
+for ax, kind in zip(panels.flat, plots.SEQUENCE_KINDS, strict=True):
+    plots.sequence_kind(kind, ax=ax).set_title(kind)
+plots.show(panels)
+
+# %% tags=["dial"] jupyter={"source_hidden": true}
+# A dial: the kinds, one after the other, step by step
+frames, values, captions = [], [], []
+plt.rcParams["figure.max_open_warning"] = 0
+for kind, drawn in plots.SEQUENCE_KINDS.items():
+    for step in range(1, len(drawn.below) + 1):
+        ax = plots.sequence_kind(kind, step, plt.subplots(figsize=(6.4, 2.7))[1])
+        ax.set(title=kind, ylim=(-0.1, 3.5))
+        frames.append(ax)
+        values.append(f"{kind}, step {step}")
+        captions.append(f"Step {step} of {len(drawn.below)}: {drawn.says}.")
+plots.dial(frames, label="data flows", values=values, captions=captions, start=7, dpi=96)
+
+# %% [markdown]
+# **What to notice.** Turn the dial: *many to one* stays silent until the last step, *in step* answers from what has been read so
+# far, and *bidirectional* has no answer before both directions have come by. In Keras, with `LSTM` or `GRU` in the place of
+# `SimpleRNN` wherever you like:
+#
+# | kind | layers | answer |
+# |---|---|---|
+# | one to one | `Dense(K)` | (B, K) |
+# | one to many | `RepeatVector(T)`, `SimpleRNN(H, return_sequences=True)`, `Dense(K)` | (B, T, K) |
+# | many to one | `SimpleRNN(H)`, `Dense(K)` | (B, K) |
+# | in step | `SimpleRNN(H, return_sequences=True)`, `Dense(K)` | (B, T, K) |
+# | encoder and decoder | `LSTM(H, return_state=True)`, then `LSTM(H, return_sequences=True)` from that state | (B, its own T, K) |
+# | stacked | `return_sequences=True` in every recurrent layer but the last | as the last |
+# | bidirectional | `Bidirectional(SimpleRNN(H, …))` | 2 H states |
+# | masked | `Masking()` first, or `Embedding(…, mask_zero=True)` | as without |
+# | stateful | `SimpleRNN(H, stateful=True)`, batch size fixed | as without |
+#
+# ### Exercise 1 · Which kind?
+# For each problem one of "one to one", "one to many", "many to one", "in step", "encoder and decoder":
+# (1) read a review, say whether it is kind; (2) listen to a heart and sound an alarm, at each beat, at once; (3) translate a
+# sentence; (4) write a tune in the manner of a composer whose name is given; (5) guess a house's price from eight measurements of it.
+
+# %% tags=["exercise"]
+kinds = ...  # five words in a list
+
+# %% tags=["check"]
+check.kinds()
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+# What comes in, what goes out, when it is due. Eight measurements in no order are eight features of one step.
+solution_kinds = [
+    "many to one",
+    "in step",
+    "encoder and decoder",
+    "one to many",
+    "one to one",
+]
+check.kinds(solution_kinds)
+
+# %% [markdown]
+# ## 2 · Reading a digit, and drawing one
+#
+# **Many to one.** A handwritten digit is read row by row, $T = 8$ steps of $D = 8$ pixels, and named at the end: ten classes, so
+# guessing scores 0.1. Beside it *one to one*, which sees all 64 pixels at once and has no state but as many units, and *stacked*, with two recurrent
+# layers. `Dense` gives ten numbers, of which the largest is the answer; the loss makes probabilities of them.
+
+# %%
+CLASSES = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def compiled(shape, *parts, loss=CLASSES, rate=3e-3):
+    """A compiled model; jit_compile has its training step compiled by XLA, which is faster."""
+    model = keras.Sequential([keras.Input(shape), *parts])
+    model.compile(keras.optimizers.Adam(rate), loss, jit_compile=True)
+    return model
+
+
+def one_to_one():
+    dense = layers.Dense(64, activation="tanh")
+    return compiled((8, 8), layers.Flatten(), dense, layers.Dense(10))
+
+
+def many_to_one():
+    return compiled((None, 8), layers.SimpleRNN(64), layers.Dense(10))
+
+
+def stacked():
+    below = layers.SimpleRNN(64, return_sequences=True)
+    return compiled((None, 8), below, layers.SimpleRNN(64), layers.Dense(10))
+
+
+# %% [markdown]
+# `None` stands for any number of steps: no weight depends on it. `fresh` returns a model as it is right after a seed is
+# set, but compiles only once; so there is one model of a kind at a time, and it is looked at before the next seed.
+
+
+# %%
+def trained(build, seed, x, y, epochs=1, batch_size=32):
+    model = fresh(build, seed)
+    model.fit(x, y, epochs=epochs, batch_size=batch_size, verbose=0)
+    return model
+
+
+def right(model, x, y):
+    """The share of right answers."""
+    return np.mean(np.argmax(model(x), axis=-1) == y)
+
+
+SEEDS = range(3)
+digits = sequences.digits("row", train=1437, validation=10, test=350)
+train, test = (digits.x_train, digits.y_train), (digits.x_test, digits.y_test)
+scores = {}
+for build in (one_to_one, stacked, many_to_one):
+    name = build.__name__.replace("_", " ")
+    scores[name] = []
+    for seed in SEEDS:
+        reader = trained(build, seed, *train, epochs=20)
+        scores[name].append(right(reader, *test))
+    print(f"{name:11} {reader.count_params():6,} weights, right: {np.round(scores[name], 3)}")
+
+# %%
+ax = plots.axes(ylabel="held-out digits named right", ylim=(0, 1.03))
+for place, score in enumerate(scores.values()):
+    ax.plot(place + np.linspace(-0.06, 0.06, 3), score, "osD"[place], ls="none")
+ax.set_xticks(range(3), list(scores))
+ax.set(xlim=(-0.5, 2.5), title="Read row by row, a digit is named about as well as all at once")
+plots.level(ax, 0.1, "chance")
+said = "; ".join(
+    f"{name} {min(score):.2f} to {max(score):.2f}" for name, score in scores.items()
+)
+plots.show(
+    ax, alt=f"Share of 350 held-out digits named right, three seeds each: {said}; chance .1."
+)
+
+# %% [markdown]
+# **What to notice.** Eight steps are enough to name a digit, with a state of 64 numbers. But the network that sees all pixels at once does
+# it, too: an RNN is for what does not fit at once, or comes in different lengths. Stacked is a little better here, with two and a half times
+# the weights; whether depth or weights did it, this does not tell.
+#
+# **One to many.** The way back: from the class, one-hot, to eight rows. There is one drawing for each class, and
+# squared error makes it the *mean* of what was shown. The reader above is the judge.
+
+
+# %%
+def one_to_many():
+    again = layers.RepeatVector(8)  # the class, at every step
+    rnn = layers.SimpleRNN(64, return_sequences=True)
+    return compiled((10,), again, rnn, layers.Dense(8, activation="sigmoid"), loss="mse")
+
+
+names = np.eye(10, dtype="float32")  # one-hot
+means = np.array([train[0][train[1] == k].mean(axis=0) for k in range(10)])
+drawings, judged = [], []
+for seed in SEEDS:
+    model = trained(one_to_many, seed, names[train[1]], train[0], epochs=10)
+    drawings.append(np.array(model(names)))
+    judged.append(np.mean(np.argmax(reader(drawings[-1]), axis=-1) == np.arange(10)))
+
+# %%
+rows = {"drawn": drawings[-1], "mean of all": means}
+panels = plt.subplots(2, 10, figsize=(9, 2.1))[1]
+for line, (name, images) in zip(panels, rows.items(), strict=True):
+    for k, (ax, image) in enumerate(zip(line, images, strict=True)):
+        ax.imshow(image, cmap="Greys", vmin=0, vmax=1)
+        ax.set(xticks=[], yticks=[], ylabel=name if k == 0 else "")
+title = "Drawn from its class, row by row: the mean of that class"
+panels[0, 0].figure.suptitle(title, x=0.01, ha="left", weight="bold")
+plots.show(
+    panels, alt="Ten drawn digits, 0 to 9, above the means of the training images: alike."
+)
+
+
+def error(images):
+    """Mean squared error when a held-out digit is drawn as the image of its class."""
+    return np.mean((images[test[1]] - test[0]) ** 2)
+
+
+one_for_all = np.broadcast_to(train[0].mean(axis=0), means.shape)
+print(f"read as meant, of ten, three seeds: {[round(10 * share) for share in judged]}")
+print(
+    f"squared error: drawn {error(drawings[-1]):.4f}, class means {error(means):.4f},", end=""
+)
+print(f" one image for all {error(one_for_all):.4f}")
+
+# %% [markdown]
+# **What to notice.** The same class always gives the same digit: nothing else comes in. For another 3 each time, something random has
+# to come in, or each row has to be drawn at random from what may follow the rows so far ([lesson 10](../README.md), to come).
+#
+# ### Exercise 2 · Shapes before running
+# `x` has the shape (32, 20, 3): 32 sequences of 20 steps of 3 features. Which shape comes out of
+# (1) `SimpleRNN(5)`; (2) `SimpleRNN(5, return_sequences=True)`; (3) `Dense(2)` after layer 2;
+# (4) `Bidirectional(SimpleRNN(5, return_sequences=True))`; (5) `RepeatVector(7)` after layer 1?
+
+# %% tags=["exercise"]
+shapes = ...  # five tuples in a list
+
+# %% tags=["check"]
+check.shapes()
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+# An RNN replaces features by units and, but for return_sequences, drops the steps; Dense sees the last axis alone.
+solution_shapes = [(32, 5), (32, 20, 5), (32, 20, 2), (32, 20, 10), (32, 7, 5)]
+check.shapes(solution_shapes)
+
+# %% [markdown]
+# ## 3 · An answer at every step
+#
+# **In step.** Bits come in; at each step: has the number of ones *so far* been odd? One bit that was missed turns all later answers
+# round, so guessing, and looking at the present bit alone, scores 1/2. **Bidirectional.** The same bits, asked from the other side: is
+# the number of ones *still to come*, this one included, odd?
+
+
+# %%
+def in_step():
+    rnn = layers.SimpleRNN(16, return_sequences=True)
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    return compiled((None, 1), rnn, layers.Dense(1), loss=loss, rate=1e-2)
+
+
+def bidirectional():
+    rnn = layers.SimpleRNN(16, return_sequences=True, name="rnn")
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    return compiled((None, 1), layers.Bidirectional(rnn), layers.Dense(1), loss=loss, rate=1e-2)
+
+
+# %%
+def bits(n, T, seed):
+    return np.random.default_rng(seed).integers(2, size=(n, T, 1)).astype("float32")
+
+
+def so_far(x):
+    return np.cumsum(x, axis=1) % 2
+
+
+def to_come(x):
+    return so_far(x[:, ::-1])[:, ::-1]
+
+
+def by_step(model, x, y):
+    """The share of right answers at each step."""
+    return np.mean((np.array(model(x)) > 0) == y, axis=(0, 2))
+
+
+# %%
+T, x_new = 8, bits(1000, 8, seed=99)
+tasks = {
+    "so far, one direction": (in_step, so_far),
+    "to come, one direction": (in_step, to_come),
+}
+tasks["to come, both directions"] = bidirectional, to_come
+steps, weights = {name: [] for name in tasks}, []
+for name, (build, target) in tasks.items():
+    for seed in SEEDS:
+        x = bits(25_600, T, seed)
+        model = trained(build, seed, x, target(x), batch_size=64)
+        steps[name].append(by_step(model, x_new, target(x_new)))
+        weights.append(model.get_weights())  # the first three: so far
+
+# %%
+steps = {name: np.array(shares) for name, shares in steps.items()}  # each (seeds, T)
+ax = plots.lines(
+    range(1, T + 1), steps, xlabel="time step t", ylabel="share right", ylim=(0.4, 1.03)
+)
+ax.set_title("What is still to come needs a layer that reads from the end")
+ax.legend(title="median and range of three seeds", loc="center left")
+plots.level(ax, 0.5, "chance")
+one, both = steps["to come, one direction"], steps["to come, both directions"]
+plots.show(
+    ax,
+    alt=f"Share right at each of eight steps. So far: 1. To come, one direction: {one[:, :-1].max():.2f} at most before "
+    f"the last step, 1 there. To come, both directions: {both.min():.2f} or more at every step.",
+)
+
+# %% [markdown]
+# **What to notice.** In one direction, the future is a coin toss until the last bit is there. So take `Bidirectional` where the whole
+# sequence lies before you (text, genes, recordings), and never where the answer is due at once: it would look at what has not
+# happened yet.
+#
+# **Stateful.** A stream of 40 bits arrives as five batches of eight steps. Usually each batch starts from $h_0 = 0$; a layer with
+# `stateful=True` starts row by row from where the batch before ended. No training is needed: the weights are those of the network
+# above, put into a stateful twin.
+
+# %%
+B, stream = 200, bits(200, 40, seed=98)
+rnn = layers.SimpleRNN(16, return_sequences=True, stateful=True)
+twin = keras.Sequential([keras.Input(batch_shape=(B, T, 1)), rnn, layers.Dense(1)])
+ways = {"state carried": [], "reset before each batch": [], "rows shuffled": []}
+for seed in SEEDS:
+    twin.set_weights(weights[seed])
+    for way, shares in ways.items():
+        rnn.reset_state()
+        parts = []
+        for start in range(0, 40, T):
+            if way == "reset before each batch":
+                rnn.reset_state()
+            order = (
+                np.random.default_rng(start).permutation(B) if "rows" in way else np.arange(B)
+            )
+            block = slice(start, start + T)
+            parts.append(by_step(twin, stream[order, block], so_far(stream)[order, block]))
+        shares.append(np.concatenate(parts))
+
+# %%
+curves = {way: np.array(shares) for way, shares in ways.items()}
+ax = plots.lines(
+    range(1, 41), curves, xlabel="time step t; a batch has eight", ylabel="share right"
+)
+ax.set(ylim=(0.4, 1.03), title="A carried state is worth what the order of the rows is worth")
+ax.legend(title="median and range of three seeds", loc="center right", fontsize=9)
+plots.level(ax, 0.5, "chance")
+later = {way: shares[:, T:].mean(axis=1) for way, shares in curves.items()}
+said = "; ".join(f"{way} {shares.mean():.2f}" for way, shares in later.items())
+plots.show(
+    ax, alt=f"Share right at 40 steps. All are right in the first batch; afterwards: {said}."
+)
+
+# %% [markdown]
+# **What to notice.** Row $r$ of a batch must go on where row $r$ of the batch before ended: in `fit` that needs `shuffle=False`, and
+# rows that are long pieces of the stream. Call `reset_state()` where a new stream begins; Keras does not, not even between epochs.
+#
+# ### Exercise 3 · Batches in order
+# Cut a `stream`, an array of numbers, into batches for a stateful layer: `rows` long pieces are read side by side, `steps` at a
+# time. As many whole batches as fit; what is left over is dropped.
+
+
+# %% tags=["exercise"]
+def in_order(stream, rows, steps):
+    """Return an array (batches, rows, steps)."""
+    ...
+
+
+# %% tags=["check"]
+check.in_order()
+
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+# First long pieces, one for each row; then each piece is cut into batches. Then batches come first.
+def solution_in_order(stream, rows, steps):
+    batches = len(stream) // (rows * steps)
+    pieces = stream[: batches * rows * steps].reshape(rows, batches, steps)
+    return pieces.swapaxes(0, 1)
+
+
+check.in_order(solution_in_order)
+
+# %% [markdown]
+# ## 4 · Encoder and decoder
+#
+# In step, the answer has as many steps as the question. A translation has not. So one LSTM reads, and hands its state, $h$ and the
+# memory $c$ ([lesson 08](08_how_an_lstm_remembers.ipynb)), to a second one, which writes: its first input says "start", each
+# later one is the letter before. In training that is the *right* letter before ("teacher forcing"); in use its own.
+#
+# The task: reverse a string of one to six letters out of six, and end it by a full stop. To guess a string of $n$ letters has a
+# chance of $6^{-n}$. Letters are numbers, `Embedding` gives each a vector, and 0 is padding: `mask_zero=True`.
+
+# %%
+STOP = 1
+LETTERS = (
+    " .abcdef"  # a letter's number is its place: 0 is padding, 1 ends a string (and starts it)
+)
+
+
+def strings(n, longest, rng):
+    """Return strings and their reverse with a full stop, as numbers, each (n, longest + 1)."""
+    lengths, step = rng.integers(1, longest + 1, (n, 1)), np.arange(longest + 1)
+    x = np.where(step < lengths, rng.integers(2, 8, (n, longest + 1)), 0)
+    reverse = np.take_along_axis(x, np.maximum(lengths - 1 - step, 0), axis=1)
+    return x, np.where(step < lengths, reverse, step == lengths)
+
+
+# %%
+def encoder_decoder(units=64):
+    question, before = (keras.Input((None,), dtype="int32") for _ in range(2))
+    letters = layers.Embedding(8, 8, "orthogonal", mask_zero=True, name="letters")(question)
+    _, h, c = layers.LSTM(units, return_state=True, name="encoder")(letters)
+    writer = layers.LSTM(units, return_sequences=True)
+    answer = layers.Dense(8)(
+        writer(layers.Embedding(8, 8, "orthogonal")(before), initial_state=[h, c])
+    )
+    model = keras.Model([question, before], answer)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)
+    model.compile(keras.optimizers.Adam(1e-2), loss, jit_compile=True)
+    return model
+
+
+# %%
+def write(model, x):
+    """What the model answers, each letter the next input."""
+    said = np.full((len(x), 1), STOP)
+    for _ in range(x.shape[1]):
+        letter = np.argmax(model([x, said])[:, -1], axis=-1)
+        said = np.column_stack([said, letter])
+    return said[:, 1:]
+
+
+x, y = strings(51_200, 6, np.random.default_rng(0))
+before = np.pad(y, ((0, 0), (1, 0)), constant_values=STOP)[:, :-1]
+x_new, y_new = strings(3000, 12, np.random.default_rng(99))
+lengths = np.count_nonzero(x_new, axis=1)
+reversed_right = []
+for seed in SEEDS:
+    speller = trained(encoder_decoder, seed, [x, before], y, batch_size=64)
+    exact = np.all((write(speller, x_new) == y_new) | (y_new == 0), axis=1)
+    reversed_right.append([exact[lengths == n].mean() for n in range(1, 13)])
+reversed_right = np.array(reversed_right)  # (seeds, lengths)
+
+# %% [markdown]
+# **Predict, then run.** Trained on one to six letters: what is the longest string of which it still reverses at least half?
+
+# %% tags=["guess"]
+longest = classroom.guess(
+    "02.1 the longest strings that are reversed", unit="letters", answer=...
+)
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+n = np.arange(1, 13)
+curves = {"three seeds, median and range": reversed_right, "guessing": 6.0**-n}
+ax = plots.lines(n, curves, xlabel="letters in the string", ylabel="share reversed exactly")
+ax.axvspan(0.7, 6.3, color="0.93", zorder=0, label="lengths in training")
+ax.set(ylim=(-0.03, 1.03), title="A letter or two beyond training, then it fails")
+ax.legend()
+middle = np.median(reversed_right, axis=0)
+said = ", ".join(f"{share:.2f} at {k}" for k, share in zip(n, middle, strict=True))
+plots.show(
+    ax, alt=f"Share of new strings reversed exactly, against their length, median: {said}."
+)
+print(f"reversed exactly, median: {said}")
+longest.outcome(int(n[middle >= 0.5].max()))
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+of_nine = lengths == 9
+told = write(speller, x_new[of_nine])
+by_place = np.mean(told == y_new[of_nine], axis=0)[:9]  # the last network
+for asked, answer in zip(x_new[of_nine][:3], told[:3], strict=True):
+    spell = ("".join(LETTERS[k] for k in word) for word in (asked[:9], answer))
+    print("{} → {}".format(*spell).split(".")[0])
+print("nine letters: share right, by place in the answer:", by_place.round(2))
+
+# %% [markdown]
+# **What to notice.** It goes a little beyond its training, and then not at all. In strings of nine letters the answer begins right, with what was read last; what
+# was read first gets lost. All that the decoder knows of a string are the 128 numbers that the encoder hands over. Attention (Bahdanau and
+# others, 2015) lets it look back at every step instead.
+#
+# ## 5 · Padding needs a mask
+#
+# A batch is one array, so shorter sequences are padded, mostly with zeros. Take the digit reader of section 2, and put blank rows
+# behind the digit.
+#
+# **Predict, then run.** How many of 100 digits does it name right with *one* blank row behind each?
+
+# %% tags=["guess"]
+one_row = classroom.guess(
+    "02.2 right with one blank row behind", unit="digits of 100", answer=...
+)
+
+
+# %%
+def padded(x, behind=0, before=0):
+    return np.pad(x, ((0, 0), (before, behind), (0, 0)))
+
+
+masking = keras.Sequential(
+    [keras.Input((None, 8)), layers.Masking(), layers.SimpleRNN(64), layers.Dense(10)]
+)
+masking.set_weights(reader.get_weights())
+blank = np.arange(17)
+named = {
+    "behind, no mask": [right(reader, padded(test[0], behind=k), test[1]) for k in blank],
+    "in front, no mask": [right(reader, padded(test[0], before=k), test[1]) for k in blank],
+    "behind, masked": [right(masking, padded(test[0], behind=k), test[1]) for k in blank],
+}
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+ax = plots.lines(blank, named, xlabel="blank rows", ylabel="digits named right", ylim=(0, 1.03))
+ax.set_title("One blank row too many, and half of the digits are misread")
+plots.level(ax, 0.1, "chance")
+said = "; ".join(
+    f"{name} {v[1]:.2f} with one, {v[-1]:.2f} with 16" for name, v in named.items()
+)
+plots.show(
+    ax, alt=f"Share of held-out digits named right, against the number of blank rows: {said}."
+)
+print(said)
+one_row.outcome(round(100 * named["behind, no mask"][1]), margin=10)
+
+# %% [markdown]
+# **What to notice.** To the network a blank row is a row: it moves the state, and the answer is read one step too late. A mask makes it hand the
+# state on as it is, so padding costs nothing. In front, blank rows do less harm here, and still too much: through the bias they move the state, too.
+#
+# `Masking()` takes a step for padding if *all* its features are 0, so pad with a number that no real step has, and say which:
+# `Masking(mask_value=-1.0)`. Look at the layers between: one that knows no masks, such as `Flatten`, ends it.
+#
+# ### Exercise 4 · A model that reads padded sequences
+# Build a classifier of sequences `(T, D)`, padded behind with zeros, with a recurrent layer of `units` units. The check pads, and
+# looks whether the answer moves.
+
+
+# %% tags=["exercise"]
+def reads_padded(T, D, units, classes):
+    """Return a keras.Model from (T, D) to one number for each class."""
+    ...
+
+
+# %% tags=["check"]
+check.reads_padded()
+
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+# Masking stands first: behind any other layer padding would no longer be 0.
+def solution_reads_padded(T, D, units, classes):
+    return keras.Sequential(
+        [keras.Input((T, D)), layers.Masking(), layers.SimpleRNN(units), layers.Dense(classes)]
+    )
+
+
+check.reads_padded(solution_reads_padded)
+
+# %% [markdown]
+# ## 6 · What a forecast is worth
+#
+# Many to one, with a number for an answer: twelve values in, the next one out. First on a *random walk*: each value is the one
+# before plus a fresh normal number. The naive baseline is "tomorrow as today".
+
+
+# %%
+def windows(values, window=12):
+    """Return windows (n, window, 1) and the value after each, (n, 1)."""
+    cut = np.lib.stride_tricks.sliding_window_view(values.astype("float32"), window + 1)
+    return cut[:, :-1, None], cut[:, -1:]
+
+
+def forecast():
+    return compiled((12, 1), layers.SimpleRNN(16), layers.Dense(1), loss="mse", rate=1e-2)
+
+
+def off(forecast, y):
+    """Root of the mean squared error."""
+    return float(np.sqrt(np.mean((np.array(forecast) - y) ** 2)))
+
+
+def on_a_walk(seed, split=700):
+    walk = np.cumsum(np.random.default_rng(seed).normal(size=1000))
+    walk = (walk - walk[:split].mean()) / walk[:split].std()
+    model = trained(forecast, seed, *windows(walk[:split]), epochs=20, batch_size=64)
+    x, y = windows(walk[split:])
+    return np.array(model(x))[:, 0], x[:, -1, 0], y[:, 0]  # forecast, today, tomorrow
+
+
+walks = [on_a_walk(seed) for seed in range(5)]
+
+# %% [markdown]
+# **Predict, then run.** Its error on the last 300 values (root mean square), on the walk on which it does best, as a share of that of
+# "tomorrow as today"?
+
+# %% tags=["guess"]
+share_of_error = classroom.guess(
+    "02.3 error of the network over that of tomorrow as today",
+    ["less than a half", "between a half and nine tenths", "nine tenths or more"],
+    answer=...,
+)
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+told, today, tomorrow = walks[4]
+days = slice(100, 140)
+ax = plots.axes(xlabel="day", ylabel="the walk, scaled")
+ax.plot(tomorrow[days], marker="o", label="what came")
+ax.plot(told[days], marker="s", label="what was forecast for that day")
+ax.set_title("It looks right, and is yesterday's value")
+ax.legend()
+worse = np.array([off(f, y) / off(now, y) for f, now, y in walks])
+close = [np.corrcoef(told, other)[0, 1] for other in (today, tomorrow)]
+fit = 1 - np.mean((told - tomorrow) ** 2) / tomorrow.var()
+plots.show(
+    ax,
+    alt=f"Forty days of a walk and its forecast: the same shape, a day late. Correlation with the day before {close[0]:.3f}, "
+    f"with the day itself {close[1]:.3f}.",
+)
+print(
+    f"this walk: R² {fit:.2f}; correlation with the day before {close[0]:.3f}, the day {close[1]:.3f}"
+)
+print(f"error over that of tomorrow as today, five walks: {np.round(worse, 2)}")
+share_of_error.outcome(share_of_error.choices[np.digitize(worse.min(), [0.5, 0.9])])
+
+# %% [markdown]
+# **What to notice.** On a random walk nothing beats "tomorrow as today". A forecast that has learned nothing but that repeats yesterday,
+# fits the picture and has a high $R^2$. Three tests tell: the
+# error beside that of "tomorrow as today"; whether it agrees better with the day before than with its own; the same network on *changes*
+# from day to day, where repeating is worth nothing. (The large numbers are walks that left the range of their first 700 values: tanh
+# does not go on.)
+#
+# **Leaks.** Now real values, CO2 in the air each month ([series](../course/sequences/datasets.py)). Three ways to the same network: scaled with mean and std of the training
+# months, as it should be; scaled *before the split*, with those of all months; and all windows shuffled, then split.
+
+# %%
+data = sequences.co2(window=1)
+parts = [data.x_train[:1, 0, 0], data.y_train[:, 0], data.x_test[:1, 0, 0], data.y_test[:, 0]]
+co2, split = data.unscale(np.concatenate(parts)), len(data.y_train) + 1  # all months, in ppm
+
+
+def prepared(way, seed):
+    """Return windows to train on, windows to test on, and the ppm of one unit."""
+    known = co2[:split] if way == "as it should be" else co2
+    scaled = (co2 - known.mean()) / known.std()
+    if way != "shuffled before the split":
+        return windows(scaled[:split]), windows(scaled[split:]), known.std()
+    x, y = windows(scaled)
+    order = np.random.default_rng(seed).permutation(len(x))
+    first, last = order[: split - 12], order[split - 12 :]
+    return (x[first], y[first]), (x[last], y[last]), known.std()
+
+
+# %%
+ppm = {"as it should be": [], "scaled before the split": [], "shuffled before the split": []}
+for way, errors in ppm.items():
+    for seed in SEEDS:
+        known, (x, y), unit = prepared(way, seed)
+        model = trained(forecast, seed, *known, epochs=30, batch_size=64)
+        errors.append(off(model(x), y) * unit)
+known, (x, y), unit = prepared("as it should be", 0)
+naive = off(x[:, -1], y) * unit  # next month as this month
+
+
+def with_one(x):
+    return np.column_stack([x[..., 0], np.ones(len(x))])
+
+
+weights, *_ = np.linalg.lstsq(with_one(known[0]), known[1])
+linear = off(with_one(x) @ weights, y) * unit  # a weighted sum of the twelve months
+
+# %%
+ax = plots.axes(ylabel="error on test windows, ppm", yscale="log")
+for place, errors in enumerate(ppm.values()):
+    ax.plot(place + np.linspace(-0.06, 0.06, 3), errors, "osD"[place], ls="none")
+ax.set_xticks(range(3), [way.replace(" before", "\nbefore") for way in ppm])
+ax.set_yticks([0.5, 1, 2, 4], [0.5, 1, 2, 4])
+ax.set_yticks([], minor=True)
+ax.set(xlim=(-0.5, 2.5), title="The same network: what leaks makes it look good")
+plots.level(ax, naive, "next month as this month")
+plots.level(ax, linear, "weighted sum")
+said = "; ".join(f"{way} {min(e):.2f} to {max(e):.2f}" for way, e in ppm.items())
+said += f"; next month as this month {naive:.2f}; weighted sum {linear:.2f}"
+plots.show(ax, alt=f"Error in ppm, three seeds: {said}.")
+print(said)
+
+# %% [markdown]
+# **What to notice.** Honestly tested, the network is worse than no model, and a weighted sum of the twelve months is far better than both: CO2 rises beyond what
+# the network was trained on. Scaling before the split tells it how far things will go. Shuffling flatters more: nearly every test window overlaps
+# with training windows, so the network fills gaps, which nobody asked for.
+#
+# ### Exercise 5 · Stop the leak
+# Prepare a `series` of which the first `split` values may be known. `windows(values, window)` from above cuts. A leak is anything in
+# the training arrays that changes when the future does; that is how the check looks for it.
+
+
+# %% tags=["exercise"]
+def prepare(series, window, split):
+    """Return x_train, y_train, x_test, y_test, scaled by mean and standard deviation, as windows."""
+    ...
+
+
+# %% tags=["check"]
+check.prepare()
+
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+# Split, then take mean and std of what is known, then cut: each part by itself.
+def solution_prepare(series, window, split):
+    mean, std = series[:split].mean(), series[:split].std()
+    x_train, y_train = windows((series[:split] - mean) / std, window)
+    x_test, y_test = windows((series[split:] - mean) / std, window)
+    return x_train, y_train, x_test, y_test
+
+
+check.prepare(solution_prepare)
+
+# %% [markdown]
+# ## 7 · What people ask
+#
+# Open a question; the cell below it is folded, and its output answers.
+#
+# <details><summary><b>units, time steps, input shape: which is which?</b></summary>
+#
+# (T, D) belong to the data: T steps, D features at each. `units` is H, the size of the state, and yours to choose; it has nothing to do with
+# T. The weights know D and H, not T. A table with one row a day and five columns is T = days, D = 5. An array (B, T) of single numbers
+# needs an axis: `x[..., None]`.
+#
+# </details>
+
+# %% tags=["boxes"] jupyter={"source_hidden": true}
+# units, steps and features: who changes the number of weights?
+for T_, D, H in ((10, 3, 5), (1000, 3, 5), (10, 4, 5), (10, 3, 6)):
+    layer = layers.SimpleRNN(H)
+    out = layer(np.zeros((2, T_, D)))
+    print(f"T = {T_:4}, D = {D}, units = {H}: out {out.shape}, {layer.count_params()} weights")
+
+# %% [markdown]
+# <details><summary><b>return_sequences and return_state: what comes out, and do they agree?</b></summary>
+#
+# `return_sequences=True` gives $h_t$ of every step, `return_state=True` adds the last states: for an LSTM $h_T$ *and* the memory $c_T$. The last of
+# the sequence and the last state are the same numbers. Masked, the last state is that of the last real step.
+#
+# </details>
+
+# %% tags=["boxes"] jupyter={"source_hidden": true}
+# return_sequences, return_state
+x = np.random.default_rng(0).normal(size=(2, 7, 3)).astype("float32")
+sequence, h, c = layers.LSTM(5, return_sequences=True, return_state=True)(x)
+print(f"every step {sequence.shape}, last state {h.shape}, last memory {c.shape}")
+print(f"last of the sequence − last state: {np.abs(sequence[:, -1] - h).max():.0e}")
+
+# %% [markdown]
+# <details><summary><b>Do I need TimeDistributed(Dense)?</b></summary>
+#
+# No: `Dense` works on the last axis, and so on each step by itself, with the same weights. `TimeDistributed` is for layers that cannot, such as
+# `Conv2D` on each picture of a film.
+#
+# </details>
+
+# %% tags=["boxes"] jupyter={"source_hidden": true}
+# TimeDistributed(Dense) is Dense
+dense = layers.Dense(4)
+apart = layers.TimeDistributed(dense)(sequence)  # the same layer, step by step
+print(f"TimeDistributed(Dense) − Dense: {np.abs(apart - dense(sequence)).max():.0e}")
+
+# %% [markdown]
+# <details><summary><b>How do I get at the gates and the memory of a stock LSTM, step by step?</b></summary>
+#
+# Keras gives the last $c$ only. With the weights you go along yourself: the four parts lie side by side in the order $i, f, g, o$. Below for
+# the encoder of section 4, and compared with what Keras says.
+#
+# </details>
+
+# %% tags=["boxes"] jupyter={"source_hidden": true}
+# Gates and memory of a stock keras.layers.LSTM
+from course.by_hand import sigmoid
+
+
+def gates(layer, x):
+    """Return i, f, g, o and c of an LSTM layer, stacked: (5, T, B, H), and its last h."""
+    W, U, b = layer.get_weights()
+    h, c, seen = np.zeros((len(x), layer.units)), 0.0, []
+    for x_t in np.swapaxes(x, 0, 1):
+        i, f, g, o = np.split(x_t @ W + h @ U + b, 4, axis=-1)
+        i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+        c = f * c + i * g
+        h = o * np.tanh(c)
+        seen.append((i, f, g, o, c))
+    return np.swapaxes(seen, 0, 1), h
+
+
+word = np.array([[LETTERS.index(letter) for letter in "fadbec"]])
+vectors, encoder = np.array(speller.get_layer("letters")(word)), speller.get_layer("encoder")
+(i, f, g, o, c), h = gates(encoder, vectors)
+_, h_keras, c_keras = encoder(vectors)
+print(
+    f"h and c, off by at most {max(np.abs(h - h_keras).max(), np.abs(c[-1] - c_keras).max()):.0e}"
+)
+
+# %% tags=["boxes"] jupyter={"source_hidden": true}
+# The picture of it: the course's own loop, which does the same, and its drawing
+from course.by_hand import lstm_forward
+
+states = lstm_forward(vectors, *encoder.get_weights())
+axes = plots.gates_over_words(
+    states, list("fadbec"), range(4), title="Four units while reading"
+)
+plots.show(axes)
+
+# %% [markdown]
+# <details><summary><b>What does stateful=True carry: the gradient, too?</b></summary>
+#
+# No. The state goes on as numbers; the gradient stops at the start of the batch. Below, two blocks of ten steps, and a loss on the second. Keras' state
+# and its dL/dU are set beside those of [lesson 04](04_backpropagation_through_time.ipynb)'s loops: over the second block alone, and over both. (On
+# TensorFlow. On the JAX backend, Keras 3.15's compiled training step neither reads nor keeps the state of a stateful layer.) To learn
+# across blocks, make them longer.
+#
+# </details>
+
+# %% tags=["boxes"] jupyter={"source_hidden": true}
+# What stateful=True carries
+from course.by_hand import rnn_backward, rnn_forward
+
+rng = np.random.default_rng(0)
+p = [rng.normal(0, 0.2, (3, 5)), np.eye(5), rng.normal(0, 0.2, 5)]  # W, U, b
+x, y = rng.normal(size=(4, 20, 3)), rng.normal(size=(4, 10, 5))
+carries = layers.SimpleRNN(5, return_sequences=True, stateful=True)
+model = keras.Sequential([keras.Input(batch_shape=(4, 10, 3)), carries])
+model.compile(keras.optimizers.SGD(1.0), "mse", run_eagerly=True)
+model.set_weights(p)
+model(x[:, :10])
+state = np.asarray(carries.states[0])
+model.train_on_batch(x[:, 10:], y)
+dU = p[1] - model.get_weights()[1]
+
+h = rnn_forward(x, *p)
+dh = np.concatenate([np.zeros((4, 10, 5)), 2 * (h[:, 10:] - y) / y.size], axis=1)
+whole = rnn_backward(x, *p, h, dh).U
+second = rnn_backward(x[:, 10:], *p, h[:, 10:], dh[:, 10:], h[:, 9]).U
+print(f"state, off the long run's: {np.abs(state - h[:, 9]).max():.0e}")
+for name, other in {"the second block's alone": second, "the long run's": whole}.items():
+    print(f"dL/dU, off {name}: {np.abs(dU - other).max() / np.abs(other).max():.0e}")
+
+# %% [markdown]
+# <details><summary><b>When is the state reset?</b></summary>
+#
+# When you call `reset_state()` of the layer, and never else: not between batches, not between epochs, not between `fit` and `predict`. With several
+# epochs call `fit` for one at a time, or reset in a callback. Below the learning rate is 0, so that only the state can change: two
+# epochs end where reading the block twice ends.
+#
+# </details>
+
+# %% tags=["boxes"] jupyter={"source_hidden": true}
+# When the state of a stateful layer is reset
+model.compile(keras.optimizers.SGD(0.0), "mse", run_eagerly=True)
+carries.reset_state()
+model.fit(x[:, :10], y, batch_size=4, epochs=2, shuffle=False, verbose=0)
+two_epochs = np.asarray(carries.states[0])
+carries.reset_state()
+once, twice = (np.array(model(x[:, :10]))[:, -1] for _ in range(2))
+print(f"after two epochs, off reading it once:  {np.abs(two_epochs - once).max():.0e}")
+print(f"after two epochs, off reading it twice: {np.abs(two_epochs - twice).max():.0e}")
+
+# %% [markdown]
+# ## Measured
+#
+# All live, over three seeds.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+read, blank_row = np.mean(scores["many to one"]), named["behind, no mask"][1]
+honest = min(ppm["as it should be"]) / naive
+shuffled = max(ppm["shuffled before the split"]) / naive
+to_come_right = one[:, :-1].max() < 0.6 and np.median(both) > 0.99
+reverses = middle[5] > 0.85 and middle[8] < 1 / 3
+verdicts = {
+    "many to one: 95 % of held-out digits, read row by row": read >= 0.95,
+    "one to many: ten of ten drawn digits are read as meant": min(judged) == 1,
+    "bits to come: one direction is at chance, two are right": to_come_right,
+    "reversing: over 85 % at six letters, under a third at nine": reverses,
+    "one blank row without a mask costs over a quarter of the digits": read - blank_row > 0.25,
+    "CO2: honestly over twice the naive error, shuffled under 2/3": honest > 2 > 3 * shuffled,
+}
+for claim, holds in verdicts.items():
+    print("holds " if holds else "FAILS ", claim)
+assert all(verdicts.values())
+
+# %%
+classroom.tally()
+
+# %% [markdown]
+# ## Quiz
+
+# %%
+classroom.quiz("quizzes/02_types_of_rnn.json")
+
+# %% [markdown]
+# ## Three things to take away
+#
+# 1. Ask what comes in, what goes out, and when it is due. That is the kind; the layers follow from it, and `return_sequences` says
+#    whether there is an answer at every step.
+# 2. Padding is input unless a mask says otherwise, and a carried state belongs to a row, not to a sequence.
+# 3. A forecast is worth what it gains on "tomorrow as today", on a future that has touched nothing: not the scale, not the split.
+#
+# **Next:** 03 · What does the cross-entropy loss tell the network? (To come.)
+#
+# **References.** A. Karpathy, *The unreasonable effectiveness of recurrent neural networks* (2015), for the picture of the five kinds. M. Schuster
+# and K. Paliwal, *Bidirectional recurrent neural networks*, IEEE Transactions on Signal Processing 45 (1997). I. Sutskever, O. Vinyals and
+# Q. Le, *Sequence to sequence learning with neural networks*, NIPS 2014. K. Cho and others, *Learning phrase representations using RNN
+# encoder-decoder*, EMNLP 2014. D. Bahdanau, K. Cho and Y. Bengio, *Neural machine translation by jointly learning to align and translate*, ICLR
+# 2015. E. Alpaydin and C. Kaynak, *Cascading classifiers*, Kybernetika 34 (1998), for the digits. C. Keeling and T. Whorf, for CO2, as
+# bundled with statsmodels.

@@ -1,0 +1,669 @@
+# %% [markdown]
+# # 03 · What does the cross-entropy loss tell the network?
+#
+# Training makes one number small. What does it tell the network, and what does it tell you when it stays at 1.386? You
+# compute it and its gradient by hand, by NumPy and by Keras, side by side, and learn to read its curve.
+#
+# **You will be able to**
+# - work out cross-entropy and its gradient, for one example and for many;
+# - say what happens to both where a network is sure and wrong, and why Keras should get logits;
+# - average over steps without the padding, and turn a loss into a perplexity;
+# - read from a loss curve whether anything has been learned.
+#
+# **35 minutes** · needs: [01](01_what_an_rnn_computes.ipynb), the derivative of the logarithm · letters: [notation](../docs/notation.md)
+
+# %%
+from course import classroom, plots, sequences
+from course.classroom.exercises import lesson_03 as check
+from course.experiments import fresh
+import keras  # takes some ten seconds, once per lesson
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+
+# %% [markdown]
+# ## 1 · One example
+#
+# A network names one of $K = 3$ classes. Its read-out gives a number for each, the **logits** $a_1, a_2, a_3$, of any size and
+# sign. **Softmax** makes probabilities of them, positive and with sum 1:
+#
+# $$p_j = \frac{e^{a_j}}{e^{a_1} + e^{a_2} + e^{a_3}}$$
+#
+# The target $y$ has a 1 at the right class and 0 elsewhere. The **cross-entropy** is
+#
+# $$L = -\sum_j y_j \ln p_j = -\ln p_\text{right}$$
+#
+# All terms but one are 0: the loss is how surprised the network is by the right answer. For $m$ examples it is
+# the mean. Here are two, both with logits $\ln 2, \ln 7, \ln 1$, so that softmax gives $p = (.2, .7, .1)$.
+
+# %%
+a = np.log([[2.0, 7.0, 1.0], [2.0, 7.0, 1.0]])  # (m, K), logits
+right = np.array([1, 2])  # (m,), which class is right, counted from 0
+y = np.eye(3)[right]  # (m, K), the targets: [[0, 1, 0], [0, 0, 1]]
+
+by_hand = [-np.log(7 / 10), -np.log(1 / 10)]
+p = np.exp(a) / np.exp(a).sum(axis=1, keepdims=True)
+by_numpy = -(y * np.log(p)).sum(axis=1)
+loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)  # takes classes, not y
+by_keras = [float(loss(right[n : n + 1], a[n : n + 1])) for n in (0, 1)]
+for name, each in {"by hand": by_hand, "NumPy": by_numpy, "Keras": by_keras}.items():
+    print(f"{name:8} {each[0]:.4f} and {each[1]:.4f}, mean {np.mean(each):.4f}")
+print(f"Keras, both at once: {loss(right, a):.4f}")
+
+# %% [markdown]
+# Tutorials say: "the *sum* of the true probability and the logarithm of the predicted one, averaged over $m$
+# examples" (claim C05), $\sum_j (y_j + \ln p_j)$.
+#
+# **Predict, then run.** What would a network learn whose loss is minus that sum?
+
+# %% tags=["guess"]
+sum_learns = classroom.guess(
+    "03.1 what minus the sum of y and ln p teaches",
+    ["the right classes", "the wrong classes", "nothing about the classes"],
+    answer=...,
+)
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+plus = (np.eye(3) + np.log(p[0])).sum(axis=1)  # for each class that may be right
+product = (np.eye(3) * np.log(p[0])).sum(axis=1)
+readings = {"−Σ (y + ln p)": -plus, "+Σ y ln p": product, "−Σ y ln p": -product}
+ax = plots.axes(xlabel="right class, and p for it", ylabel="loss")
+for n, (name, values) in enumerate(readings.items()):
+    place, hatch = np.arange(3) + 0.27 * (n - 1), ("//", "..", "")[n]
+    bars = ax.bar(place, values, 0.25, label=name, hatch=hatch)
+    ax.bar_label(bars, fmt="%.2f", padding=2)
+ax.set_xticks(range(3), [f"class {j + 1}: p = {p[0, j]:.1f}" for j in range(3)])
+ax.axhline(0, color="black", linewidth=0.8)
+ax.margins(y=0.15)
+ax.set_title("In the sum the target drops out")
+ax.legend()
+told = "; ".join(f"{name}: {', '.join(f'{v:.2f}' for v in r)}" for name, r in readings.items())
+plots.show(ax, alt=f"Three readings of the loss, as bars for each right class. {told}.")
+sum_learns.outcome(sum_learns.choices[2 if np.ptp(plus) < 1e-12 else 0])
+
+# %% [markdown]
+# **What to notice.** The $y_j$ sum to 1 whatever the answer is, so the sum has the same value, and the same gradient, for every answer. In a *product*
+# the target chooses the term. Without the minus sign the best answer has the largest loss, and training unlearns it.
+# That settles C05: a product, and a minus.
+
+# %% [markdown]
+# ## 2 · The gradient: what was said minus what is right
+#
+# Let class 2 be right. The loss is then a line and a logarithm,
+#
+# $$L = -\ln \frac{e^{a_2}}{e^{a_1} + e^{a_2} + e^{a_3}} = -a_2 + \ln\left(e^{a_1} + e^{a_2} + e^{a_3}\right)$$
+#
+# and one index at a time, with $(\ln s)' = s'/s$:
+#
+# $$\frac{\partial L}{\partial a_1} = \frac{e^{a_1}}{e^{a_1} + e^{a_2} + e^{a_3}} = p_1, \qquad
+# \frac{\partial L}{\partial a_2} = p_2 - 1, \qquad \frac{\partial L}{\partial a_3} = p_3$$
+#
+# The 1 stands where $y$ has one. For all classes together, and for the mean over $m$ examples:
+#
+# $$\frac{\partial L}{\partial a} = p - y, \qquad \text{of the mean:}\quad \frac{1}{m}\,(p - y)$$
+#
+# Two judges that do not know the formula: NumPy moves each logit a little and looks at the loss; TensorFlow differentiates Keras' loss.
+
+
+# %%
+def mean_loss(a, right):
+    """Mean cross-entropy of logits a (m, K) for the right classes (m,)."""
+    p = np.exp(a) / np.exp(a).sum(axis=1, keepdims=True)
+    return -np.log(p[np.arange(len(a)), right]).mean()
+
+
+by_moving = np.zeros_like(a)
+for place in np.ndindex(a.shape):  # one logit at a time
+    step = np.zeros_like(a)
+    step[place] = 1e-5
+    by_moving[place] = (mean_loss(a + step, right) - mean_loss(a - step, right)) / 2e-5
+
+# %%
+logits = tf.Variable(a)
+with tf.GradientTape() as tape:
+    L = loss(right, logits)
+by_tape = tape.gradient(L, logits).numpy()
+for name, gradient in {"(p − y)/m": (p - y) / 2, "NumPy": by_moving, "Keras": by_tape}.items():
+    print(f"{name:10} {gradient[0].round(3)} and {gradient[1].round(3)}")
+
+# %% [markdown]
+# Every wrong class is pushed down by the probability it was given, the right one is pulled up by what it lacks.
+# Through the read-out $a = hV + c$ the state gets $(p - y)\,V^\top$; there
+# [lesson 04](04_backpropagation_through_time.ipynb) begins. Turn the dial:
+
+# %% tags=["dial"] jupyter={"source_hidden": true}
+# A dial
+frames, captions, alts = [], [], []
+dialled = [0.001, 0.01, 0.05, 0.1, 0.2, 1 / 3, 0.5, 0.7, 0.9, 0.99]
+for value in dialled:
+    figure, (left, side) = plt.subplots(1, 2, figsize=(8, 3.1), width_ratios=(3, 2))
+    line = np.geomspace(0.0008, 1, 200)
+    left.plot(line, -np.log(line))
+    left.plot(value, -np.log(value), "o", color="C1", markersize=9)
+    plots.level(left, np.log(3), "ln 3: knows nothing")
+    left.set(xlabel="p of the right class", ylabel="loss, −ln p", ylim=(-0.2, 7.2))
+    left.set_title(f"p = {value:.3g}: surprise, and push")
+    push = np.array([(1 - value) / 2, value - 1, (1 - value) / 2])
+    bars = side.bar(["class 1", "class 2\n(right)", "class 3"], push, color=["C0", "C1", "C0"])
+    side.bar_label(bars, [f"{each:+.2f}" for each in push], padding=2)
+    side.axhline(0, color="black", linewidth=0.8)
+    side.set(ylim=(-1.25, 1.0), ylabel="gradient, p − y")
+    frames.append([left, side])
+    text = f"p = {value:.3g}: loss {-np.log(value):.2f}, gradient on the right logit {value - 1:+.3f}"
+    captions.append(f"{text}.")
+    alts.append(f"{text}, on each of the two wrong ones {push[0]:+.3f}.")
+name, values = "probability of the right class", [f"{value:.3g}" for value in dialled]
+plots.dial(frames, label=name, values=values, captions=captions, alts=alts, start=7)
+
+# %% [markdown]
+# **What to notice.** The loss has no upper end. The gradient has one: it is largest where the network is sure and wrong.
+#
+# ### Exercise 1 · Loss and gradient
+# From logits `a` (m, K) and the right classes `right` (m,), counted from 0, return the mean loss and its gradient by `a`,
+# an array (m, K).
+
+
+# %% tags=["exercise"]
+def loss_and_gradient(a, right):
+    """Return (mean cross-entropy, its gradient by a (m, K))."""
+    ...
+
+
+# %% tags=["check"]
+check.loss_and_gradient()
+
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+# p − y is the gradient of one example's loss; each example enters the mean by 1/m.
+def solution_loss_and_gradient(a, right):
+    p = np.exp(a) / np.exp(a).sum(axis=1, keepdims=True)
+    y = np.eye(a.shape[1])[right]
+    return -np.log((p * y).sum(axis=1)).mean(), (p - y) / len(a)
+
+
+check.loss_and_gradient(solution_loss_and_gradient)
+
+# %% [markdown]
+# ## 3 · Sure and wrong
+#
+# Why the logarithm? The squared error, the mean of $(p_j - y_j)^2$, is smallest at
+# $p = y$, too. So we make a network sure of what is wrong. An RNN reads a symbol, then five
+# distractors, and learns to name the symbol (`sequences.recall`, $K = 4$). Once it is sure, all names change, class $j$ is now called
+# $j + 1$, and it is trained on with one loss or the other, by plain gradient descent.
+
+# %%
+UNITS, BATCH, RATE = 16, 32, 3e-3
+crossentropy = keras.losses.CategoricalCrossentropy(from_logits=True)  # takes y
+squared = keras.losses.MeanSquaredError()
+descent, adam = keras.optimizers.SGD, keras.optimizers.Adam
+
+
+def build(gap, loss=crossentropy, softmax=False, optimizer=adam, rate=RATE):
+    """A compiled RNN for recall; with softmax=True it gives probabilities, else logits."""
+    short = gap < 10
+    rnn = keras.layers.SimpleRNN(UNITS, unroll=short)
+    model = keras.Sequential([keras.Input((gap + 1, 8)), rnn])
+    model.add(keras.layers.Dense(4, activation="softmax" if softmax else None))
+    model.add(keras.layers.Reshape((4,)))  # changes nothing; section 5 says what it is for
+    # to save time: few steps are written out, many compiled with XLA; 24 updates in one call
+    how = {"jit_compile": not short, "steps_per_execution": 24}
+    model.compile(optimizer(rate), loss, metrics=["accuracy"], **how)
+    return model
+
+
+# %%
+def drawn(gap, seed, n=240 * BATCH):
+    """New sequences (n, T, 8) and classes (n,), enough for 240 updates that see none twice."""
+    return sequences.recall(n, gap, np.random.default_rng(seed))
+
+
+def train(model, x, classes):
+    """Train in ten parts of 24 updates; return loss and share of right answers in each, (2, 10)."""
+    parts = {"batch_size": BATCH, "steps_per_epoch": 24, "epochs": 10, "verbose": 0}
+    kept = model.fit(x, np.eye(4)[classes], **parts).history
+    return np.array([kept["loss"], kept["accuracy"]])
+
+
+# %% [markdown]
+# **Predict, then run.** After 240 updates with the new names, which loss has taught them?
+
+# %% tags=["guess"]
+who_relearns = classroom.guess(
+    "03.2 with which loss the new names are learned",
+    ["with both", "with neither", "with cross-entropy only", "with squared error only"],
+    answer=...,
+)
+
+
+# %%
+def sure(seed):
+    """The weights of a network that has learned the old names."""
+    model = fresh(build, seed, gap=5, rate=1e-2)
+    train(model, *drawn(5, seed))
+    return model.get_weights()
+
+
+def relearn(weights, seed, loss, softmax, optimizer, rate):
+    """Share of new names right while such a network learns them, (10,)."""
+    how = {"gap": 5, "loss": loss, "softmax": softmax, "optimizer": optimizer, "rate": rate}
+    model = fresh(build, seed, **how)
+    model.set_weights(weights)
+    x, classes = drawn(5, seed + 100)
+    return train(model, x, (classes + 1) % 4)[1]
+
+
+ways = {
+    "cross-entropy": (crossentropy, False, descent, 0.1),
+    "squared error": (squared, True, descent, 0.1),
+    "squared error, Adam": (squared, True, adam, 3e-2),
+}
+old = [sure(seed) for seed in range(5)]
+relearned = {
+    way: np.array([relearn(old[n], n, *how) for n in range(5)]) for way, how in ways.items()
+}
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+updates = np.arange(24, 241, 24)
+ax = plots.lines(updates, relearned, ylim=(-0.05, 1.05))
+ax.set(xlabel="updates with the new names", ylabel="share named right")
+ax.set_title("Sure and wrong: gradient descent on squared error stays there")
+plots.level(ax, 0.25, "chance").legend(title="median and range, 5 seeds", loc="center right")
+ends = {way: shares[:, -1] for way, shares in relearned.items()}
+told = "; ".join(f"{way} {np.median(end):.2f}" for way, end in ends.items())
+plots.show(ax, alt=f"Share of new names right, in ten parts of 24 updates. At the end: {told}.")
+learns = [np.median(ends[way]) > 0.95 for way in ("cross-entropy", "squared error")]
+place = {(True, True): 0, (False, False): 1, (True, False): 2, (False, True): 3}
+who_relearns.outcome(who_relearns.choices[place[tuple(learns)]])
+
+# %% [markdown]
+# **What to notice.** *Below* chance, because it is sure of the old names, it stays. To see why, take two
+# classes with one logit $a$ between them; the right one has $p = \sigma(a) = 1/(1 + e^{-a})$.
+#
+# $$\frac{d}{da}\left(-\ln p\right) = p - 1, \qquad \frac{d}{da}\,(p - 1)^2 = 2\,(p - 1)\cdot p\,(1 - p)$$
+#
+# The factor $p\,(1 - p)$ is the slope of $\sigma$, next to nothing at both ends: it *saturates*. The slope of the logarithm,
+# $1/p$, cancels it. Adam divides a gradient by its size, and gets away. And from an ordinary start, sure of nothing, squared error
+# learns this task, too (*Measured*).
+
+# %%
+logit = np.linspace(-10, 10, 201)
+sigma = 1 / (1 + np.exp(-logit))
+sizes = {"cross-entropy": 1 - sigma, "squared error": 2 * (1 - sigma) * sigma * (1 - sigma)}
+ax = plots.lines(
+    logit, sizes, xlabel="logit a of the right class", yscale="log", ylim=(1e-5, 3)
+)
+ax.set(ylabel="size of the gradient", title="Left, sure and wrong, only cross-entropy pushes")
+told = f"on the left cross-entropy stays at 1, squared error falls to {sizes['squared error'][0]:.0e}"
+plots.show(ax, alt=f"Size of the gradient by the logit, log scale: right, both fall; {told}.")
+
+# %% [markdown]
+# ### Why Keras should get logits
+#
+# The cancelling needs softmax and logarithm in one piece, which `from_logits=True` computes: $-a_\text{right} + \ln \sum_j e^{a_j}$.
+# Given probabilities, Keras takes the logarithm itself, and to avoid $\ln 0$ it first *clips* them to between $10^{-7}$
+# and $1 - 10^{-7}$. Let the right logit lie `d` below the other:
+
+
+# %%
+def loss_and_slope(d, from_logits):
+    """Loss, and its derivative by the right logit, for logits (0, d) of which the first is right."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
+    logits = tf.Variable([[0.0, float(d)]])
+    with tf.GradientTape() as tape:
+        value = loss(np.array([0]), logits if from_logits else tf.nn.softmax(logits))
+    return float(value), float(tape.gradient(value, logits)[0, 0])
+
+
+for d in (1, 10, 20, 100):
+    for given, from_logits in {"logits": True, "probabilities": False}.items():
+        value, slope = loss_and_slope(d, from_logits)
+        print(f"d = {d:3}, from {given:14} loss {value:6.2f}, slope {slope:5.2f}")
+
+# %% [markdown]
+# **What to notice.** From probabilities the loss ends at $-\ln 10^{-7} = 16.12$, and there its gradient is exactly 0: the surest mistakes teach
+# nothing.
+#
+# ### Exercise 2 · A loss that cannot overflow
+# From logits `a` (K,) of any size, and the index `right`, return $-\ln p_\text{right}$. `np.exp(1000)` is infinite; but adding
+# one number to all logits changes no probability.
+
+
+# %% tags=["exercise"]
+def safe_loss(a, right):
+    """Return the cross-entropy of logits a (K,), also where they are ±1000."""
+    ...
+
+
+# %% tags=["check"]
+check.safe_loss()
+
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+# With the largest logit at 0 every exponential is at most 1, and the sum at least 1: neither overflow nor ln 0.
+def solution_safe_loss(a, right):
+    a = a - a.max()
+    return -a[right] + np.log(np.exp(a).sum())
+
+
+check.safe_loss(solution_safe_loss)
+
+# %% [markdown]
+# ## 4 · What value is good?
+#
+# Who knows nothing gives every class $1/K$, and has the loss $-\ln \frac{1}{K} = \ln K$: the **chance level**. Two
+# other scales: $L / \ln 2$ **bits**, and the **perplexity** $e^L$, the number of equally likely classes that would surprise as much.
+#
+# If class $j$ turns up with share $q_j$, the mean of $p - y$ is $p - q$. So the best answer without looking at the input is $p = q$, and its loss is the **entropy**
+# $-\sum_j q_j \ln q_j$, below $\ln K$ unless all shares are equal. The **floor**, the lowest loss there is, is 0 only where the input decides the answer.
+
+# %%
+for shares in ([0.25] * 4, [0.7, 0.1, 0.1, 0.1], [1 / 96] * 96):
+    entropy = -sum(q * np.log(q) for q in shares)
+    bits, perplexity_of = entropy / np.log(2), np.exp(entropy)
+    print(
+        f"K = {len(shares):2}, largest share {max(shares):.2f}: knowing the shares alone, loss",
+        end=" ",
+    )
+    print(
+        f"{entropy:.3f} = {bits:.2f} bits, perplexity {perplexity_of:.2f}; ln K = {np.log(len(shares)):.3f}"
+    )
+
+# %% [markdown]
+# ### Steps, and padding
+#
+# With a target at every step the loss is a mean over $B$ sequences and $T$ steps. Short sequences are padded, and a
+# `Masking` layer, or a `sample_weight` of 0, keeps the padding out.
+#
+# **Predict, then run.** Half of all steps are padding and get weight 0. On $K = 4$ classes an untrained network has a loss near $\ln 4 = 1.39$ at
+# every step. What does `evaluate` report?
+
+# %% tags=["guess"]
+padded_loss = classroom.guess(
+    "03.3 the loss that evaluate reports", ["about 0.7", "about 1.4", "about 2.8"], answer=...
+)
+
+# %%
+rng = np.random.default_rng(0)
+real = np.arange(8) < np.array([8, 5, 2, 1])[:, None]  # (B, T), which steps are real: half
+x = rng.normal(size=(4, 8, 2)).astype("float32") * real[..., None]  # padded with 0
+classes = rng.integers(4, size=(4, 8))
+
+
+def reported(masking=False, weights=None, reduction="sum_over_batch_size", batch_size=4):
+    """What evaluate reports of an untrained RNN, and the loss of each step (B, T) by NumPy."""
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Masking()] * masking
+    layers += [keras.layers.SimpleRNN(4, return_sequences=True), keras.layers.Dense(4)]
+    model = keras.Sequential([keras.Input((8, 2)), *layers])
+    kind = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
+    model.compile(loss=kind, run_eagerly=True)  # one evaluation is not worth compiling
+    p = np.asarray(keras.ops.softmax(model(x)))
+    each_step = -np.log(np.take_along_axis(p, classes[..., None], axis=2))[..., 0]
+    how = {"sample_weight": weights, "batch_size": batch_size, "verbose": 0}
+    return model.evaluate(x, classes, **how), each_step
+
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+zeros = {"weights": real.astype("float32")}
+plain, steps = reported()
+masked, masked_steps = reported(masking=True)
+of_sequences = [row[kept].mean() for row, kept in zip(masked_steps, real, strict=True)]
+rows = {  # by NumPy, by Keras
+    "all steps,\npadding too": (steps.mean(), plain),
+    "weights 0 and 1": ((steps * real).sum() / real.size, reported(**zeros)[0]),
+    "the same, mean_\nwith_sample_weight": (
+        steps[real].mean(),
+        reported(**zeros, reduction="mean_with_sample_weight")[0],
+    ),
+    "Masking layer": (masked_steps[real].mean(), masked),
+    "Masking, batches\nof 1 sequence": (
+        np.mean(of_sequences),
+        reported(masking=True, batch_size=1)[0],
+    ),
+}
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+ax, at = plots.axes(xlabel="loss"), np.arange(len(rows))
+both = dict(zip(("NumPy", "evaluate"), np.transpose(list(rows.values())), strict=True))
+for (name, values), shift, hatch in zip(both.items(), (-0.2, 0.2), ("//", ""), strict=True):
+    bars = ax.barh(at + shift, values, 0.36, label=name, hatch=hatch)
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    ax.bar_label(bars, fmt="%.2f", label_type="center", bbox=box, size=9)
+ax.set_yticks(at, rows)
+ax.set_xlim(0, 2.1)
+ax.invert_yaxis()
+ax.set_title("Weights of 0 make the loss too small")
+plots.level(ax, np.log(4), "ln 4", axis="x")
+ax.legend(loc="lower right")
+told = ", ".join(f"{' '.join(k.split())} {v[1]:.2f}" for k, v in rows.items())
+plots.show(ax, alt=f"What evaluate reports of an untrained network, as NumPy has it: {told}.")
+weighted = rows["weights 0 and 1"][1]
+padded_loss.outcome(
+    padded_loss.choices[np.argmin(np.abs(np.array([0.7, 1.4, 2.8]) - weighted))]
+)
+
+# %% [markdown]
+# **What to notice.** With a mask Keras divides by the number of *real* steps, with weights by that of *all* steps: padding makes the loss
+# look better than chance. `reduction="mean_with_sample_weight"` divides by the sum of the weights. Last, `fit` and `evaluate` print
+# a mean over *batches*, in which a step counts more if its batch has few.
+#
+# ### Exercise 3 · Perplexity
+# `losses` (B, T) are the losses of all steps in nats, `real` (B, T) is True where a step is not padding. Return the perplexity over all
+# real steps together.
+
+
+# %% tags=["exercise"]
+def perplexity(losses, real):
+    """Return the perplexity of the real steps."""
+    ...
+
+
+# %% tags=["check"]
+check.perplexity()
+
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+# Every real step counts once, so one mean over them all; the exponential comes last.
+def solution_perplexity(losses, real):
+    return np.exp(losses[real].mean())
+
+
+check.perplexity(solution_perplexity)
+
+# %% [markdown]
+# ## 5 · When the loss stays at ln K
+#
+# The same RNN, four times, 240 updates each on new sequences: with 5 distractors; with 100; with 5, but targets that have slipped by one
+# row, a common fault of a data pipeline; and with a softmax in the model *and* `from_logits=True`, so that softmax is taken twice.
+#
+# **Predict, then run.** The last one: where does its loss end?
+
+# %% tags=["guess"]
+twice_ends = classroom.guess(
+    "03.4 where the loss ends with softmax taken twice",
+    ["near 0", "halfway between 0 and ln 4", "at ln 4", "far above ln 4"],
+    answer=...,
+)
+
+
+# %%
+def run(seed, gap, slip=0, softmax=False):
+    """Loss and share of right answers of a training, (2, 10)."""
+    x, classes = drawn(gap, seed)
+    model = fresh(build, seed, gap=gap, softmax=softmax)
+    return train(model, x, np.roll(classes, slip))
+
+
+networks = {
+    "5 distractors": {"gap": 5},
+    "100 distractors": {"gap": 100},
+    "targets slipped": {"gap": 5, "slip": 1},
+    "softmax twice": {"gap": 5, "softmax": True},
+}  # below, of each five seeds: (5, 2, 10)
+runs = {n: np.array([run(seed, **how) for seed in range(5)]) for n, how in networks.items()}
+
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
+ax = plots.lines(updates, {name: found[:, 0] for name, found in runs.items()})
+ax.set(xlabel="updates", ylabel="training loss", ylim=(-0.05, 2.1))
+ax.set_title("Two learn, two do not; one that learns stops at .74")
+floor = np.log(1 + 3 / np.e)
+plots.level(plots.level(ax, np.log(4), "ln 4"), floor, "ln(1 + 3/e)")
+ax.legend(title="median and range, 5 seeds", ncols=2, loc="upper right")
+last = {name: np.median(found[:, :, -1], axis=0) for name, found in runs.items()}
+told = [f"{name}: loss {loss:.3f}, {share:.0%} right" for name, (loss, share) in last.items()]
+plots.show(ax, alt=f"Training loss by updates. At the end, {'; '.join(told)}.")
+print(*told, sep="\n")
+place = int(np.digitize(last["softmax twice"][0], [0.3, 1.1, 1.6]))
+twice_ends.outcome(twice_ends.choices[place])
+
+# %% [markdown]
+# **What to notice.** The first network learns. So does the fourth, all its answers are right, but the second softmax
+# gets numbers from 0 to 1 in place of logits. The best it can make of them is $e/(e + 3) = 0.48$, a loss of $\ln(1 + 3/e) = 0.744$. (On
+# TensorFlow, Keras notices a softmax that comes *last*, warns, and takes its logits; not one with a layer behind it, here `Reshape`, or
+# inside `TimeDistributed`. On JAX it notices none.)
+#
+# The other two stay at $\ln 4$: **nothing was learned**, the answers are as good as without any input. *Why*, the loss does not
+# say. Change one thing: a shorter gap helps the second, so there it was the distance
+# ([lesson 05](05_why_it_forgets.ipynb)). It does not help the third; read some rows of `x` and `y` yourself.
+#
+# ### Exercise 4 · Read four curves
+# Four more RNNs, named A to D, were to name one of four symbols, of equal shares but for A, where they are .7, .1, .1, .1. What
+# has each learned: `"nothing"`, `"the shares"`, `"the symbol"` or (by heart) `"its examples"`?
+
+# %% tags=["box"] jupyter={"source_hidden": true}
+# What A to D are (unfold it afterwards)
+rng = np.random.default_rng(0)
+
+
+def uneven(x, classes):
+    """Rows drawn so that the classes have shares .7, .1, .1, .1."""
+    weight = np.array([0.7, 0.1, 0.1, 0.1])[classes]
+    rows = rng.choice(len(x), len(x), p=weight / weight.sum())
+    return x[rows], classes[rows]
+
+
+few, (pool, names) = rng.integers(40, size=240 * BATCH), drawn(5, 7)
+lettered = {  # how it is built, its own sequences, new ones
+    "A": ({"gap": 100}, uneven(*drawn(100, 0)), uneven(*drawn(100, 50, 2000))),
+    "B": ({"gap": 5, "rate": 1e-2}, (pool[few], names[few + 40]), drawn(5, 50, 2000)),
+    "C": ({"gap": 5, "softmax": True}, drawn(5, 0), drawn(5, 50, 2000)),
+    "D": ({"gap": 100}, drawn(100, 1), drawn(100, 51, 2000)),
+}
+
+# %% tags=["box"] jupyter={"source_hidden": true}
+# The four curves
+figure, panels = plt.subplots(1, 4, figsize=(10, 2.9), sharey=True)
+told = []
+for ax, (letter, (how, own, (x, classes))) in zip(panels, lettered.items(), strict=True):
+    model = fresh(build, 0, **how)
+    losses, _ = train(model, *own)
+    answers = model(x)
+    new, share = crossentropy(np.eye(4)[classes], answers), np.argmax(answers, 1) == classes
+    ax.plot(updates, losses, label="training")
+    ax.plot(updates[-1], new, "X", color="C1", markersize=9, label="new sequences")
+    ax.axhline(np.log(4), color="0.35", linewidth=1, linestyle=":", label="ln 4")
+    ax.set(title=letter, xlabel="updates", ylim=(-0.2, 5.4))
+    told.append(
+        f"{letter}: loss {losses[-1]:.2f}, on new {new:.2f}, of them right {share.mean():.0%}"
+    )
+panels[0].set_ylabel("loss")
+panels[0].legend()
+plots.show(
+    panels, alt=f"Training loss of four runs, and loss on new sequences. {'; '.join(told)}."
+)
+print(*told, sep="\n")
+
+# %% tags=["exercise"]
+learned = {"A": ..., "B": ..., "C": ..., "D": ...}
+
+# %% tags=["check"]
+check.learned()
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+# A's .94 is the entropy of its shares; B fails on new sequences; C is right on them, whatever its loss; D is at ln 4.
+solution_learned = {"A": "the shares", "B": "its examples", "C": "the symbol", "D": "nothing"}
+check.learned(solution_learned)
+
+# %% [markdown]
+# ## Measured
+#
+# Live, all of it.
+
+
+# %%
+def agree_with_keras(seed):
+    """Largest difference of −Σ y ln p and p − y, means over B · T, to Keras' loss and gradient."""
+    rng = np.random.default_rng(seed)
+    B, T, K = rng.integers(2, 6, 3)
+    logits, right = tf.Variable(rng.normal(0, 3, (B, T, K))), rng.integers(K, size=(B, T))
+    with tf.GradientTape() as tape:
+        L = keras.losses.SparseCategoricalCrossentropy(True, dtype="float64")(right, logits)
+    p = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    y = np.eye(K)[right]
+    value, gradient = -(y * np.log(p)).sum() / (B * T), (p - y) / (B * T)
+    return max(abs(value - float(L)), np.abs(gradient - tape.gradient(L, logits)).max())
+
+
+def ordinary(seed, loss, softmax):
+    """Share of right answers at the end, from an ordinary start, by gradient descent."""
+    how = {"gap": 5, "loss": loss, "softmax": softmax, "optimizer": descent, "rate": 0.1}
+    return train(fresh(build, seed, **how), *drawn(5, seed))[1, -1]
+
+
+apart = max(agree_with_keras(seed) for seed in range(20))
+usual = [ordinary(seed, squared, True) for seed in range(5)]
+print("new names right:", {way: np.sort(end).round(2).tolist() for way, end in ends.items()})
+print(f"squared error from an ordinary start: {min(usual):.2f} to {max(usual):.2f} right")
+
+# %%
+# NBVAL_CHECK_OUTPUT
+off = {name: np.abs(found[:, 0, -1] - np.log(4)).max() for name, found in runs.items()}
+twice = runs["softmax twice"][:, :, -1]
+keeps, stays = ends["cross-entropy"].min(), ends["squared error"].max()
+also = min(*ends["squared error, Adam"], *usual)
+by_both = max(abs(own - of_keras) for own, of_keras in rows.values())
+verdicts = {
+    "C05: −Σ y ln p and p − y, means over examples and steps": apart < 1e-6,
+    "sure and wrong: cross-entropy relearns, squared error not": keeps > 0.95 and stays < 0.6,
+    "with Adam, or from an ordinary start, squared error learns": also > 0.9,
+    "padding: masks divide by real steps, weights by all": by_both < 1e-5,
+    "gap 100, slipped targets: the loss ends within .04 of ln 4": max(
+        off["100 distractors"], off["targets slipped"]
+    )
+    < 0.04,
+    "softmax twice: .99 right, and a loss of .74 to .77": min(twice[:, 1]) > 0.99
+    and max(twice[:, 0]) < 0.77,
+}
+for claim, holds in verdicts.items():
+    print("holds " if holds else "FAILS ", claim)
+assert all(verdicts.values())
+
+# %%
+classroom.tally()
+
+# %% [markdown]
+# ## Quiz
+
+# %%
+classroom.quiz("quizzes/03_what_the_loss_tells.json")
+
+# %% [markdown]
+# ## Three things to take away
+#
+# 1. Cross-entropy is minus the logarithm of the probability given to the right answer, a mean over examples and real steps. Its gradient by the logits is
+#    $p - y$: what was said minus what is right.
+# 2. Give Keras logits. Then the gradient is largest where the network is sure and wrong; with squares, or clipped probabilities, it is gone there.
+# 3. Read a loss beside $\ln K$, the entropy of the shares, the floor, and new sequences. A loss of $\ln K$ says that nothing was
+#    learned, and not why.
+#
+# **Next:** [04 · How does the gradient travel back through time?](04_backpropagation_through_time.ipynb)
+#
+# **References.** J. Bridle, *Probabilistic interpretation of feedforward classification network outputs*, in *Neurocomputing* (1990), for softmax. E. Baum and F. Wilczek,
+# *Supervised learning of probability distributions by neural networks*, NIPS 1987, for cross-entropy. L. Hui and M. Belkin, *Evaluation of
+# neural architectures trained with square loss vs cross-entropy in classification tasks*, ICLR 2021: squared error does as well there, without a softmax. C.
+# Shannon, *A mathematical theory of communication*, Bell System Technical Journal 27 (1948), for entropy and bits.
