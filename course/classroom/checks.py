@@ -108,11 +108,12 @@ def value(name, expected, *, hints, mistakes=(), tolerance=1e-9, praise="Correct
 
 
 def function(
-    cases, *, hints, mistakes=(), parts=None, time=None, tolerance=1e-6, seconds=5, praise="Correct.", remark=None
+    cases, *, hints, mistakes=(), parts=None, time=None, tolerance=1e-5, seconds=5, praise="Correct.", remark=None
 ):
     """Make a function that gives the right answer the check of the exercise with its name and its arguments.
 
-    cases: a function that returns a list of tuples of arguments, the same each time; an attempt may write into them.
+    cases: a function that returns a list of tuples of arguments, the same each time. A right answer that has written
+        into them, or changed the weights of a model among them, is told so.
     mistakes: pairs (function that makes a usual mistake, what to look at); said when the attempt gives, or raises, the
         same on every case. So on some case each must differ from the right answer and from every other mistake.
     parts: where several results are returned, {name: mistakes in this one}, in their order.
@@ -135,10 +136,11 @@ def function(
                 added = remark(answer, *case) if remark else ""
                 return wrong(f"For {_shown(names, case)}: {difference} {added}".strip())
 
-            for case, want in zip(cases(), expected, strict=True):
+            given = cases()
+            for case, want in zip(given, expected, strict=True):
                 answers.append(call(attempt, *case, seconds=seconds))
                 if isinstance(answers[-1], Raised) and isinstance(answers[-1].error, _Late):
-                    return told(case, f"your function {answers[-1].error}{_wanted(want)}.")
+                    return told(case, f"{came_of(answers[-1])}{_wanted(want)}.")
             if all(answer is None for answer in answers):
                 return wrong("Your function returns nothing: is a `return` missing?")
             stages = [("", answers, expected, mistakes)]  # the whole result, and the first part of it that is wrong
@@ -146,6 +148,8 @@ def function(
                 of_parts = zip(parts, zip(*answers, strict=True), zip(*expected, strict=True), strict=True)
                 stages += [(name, got, want, parts[name]) for name, got, want in of_parts]
             stages = [stage for stage in stages if not _all_agree(*stage[1:3], tolerance)][:2]
+            if not stages and (changed := _changed(names, given, ours)):
+                return wrong(f"Right, but your function has changed its argument {changed}: work on a copy of it.")
             if not stages:
                 return right(praise)
             for name, got, want, usual in stages:
@@ -215,7 +219,7 @@ def call(function, *arguments, seconds=5):
                 throw(here, ctypes.py_object(_Stopped))
                 thread.join(0.05)
     if late:
-        left = " and cannot be stopped: restart the kernel" if thread.is_alive() else ""
+        left = " and cannot be stopped: wait, or restart the kernel" if thread.is_alive() else ""
         return Raised(_Late(f"had not come back after {seconds} seconds{left} (does a loop never end?)"))
     return found[0]
 
@@ -258,7 +262,7 @@ def _agree(answer, expected, tolerance, right=None):
 
 def _difference(answer, expected, tolerance=0, time=None, of_function=False):
     if isinstance(answer, Raised):
-        return f"your function raised {_first_line(answer.error)}{_wanted(expected)}."
+        return f"{came_of(answer)}{_wanted(expected)}."
     if expected is None or answer is None:
         return f"your function returns {reprlib.repr(answer)}{_wanted(expected)}."
     if isinstance(expected, str):
@@ -275,7 +279,7 @@ def _difference(answer, expected, tolerance=0, time=None, of_function=False):
     if found.shape != expected.shape:
         return f"the shape is {found.shape}, expected is {expected.shape or 'a single number'}."
     if expected.ndim == 0:
-        said = reprlib.repr(answer) if isinstance(answer, int) else f"{found:.6g}"
+        said = reprlib.repr(answer) if isinstance(answer, int) else f"{found:.9g}"
         return f"the answer {said} is not it{_wanted(expected) if of_function else ''}."
     if not np.all(np.isfinite(found)):
         return "the result holds NaN or infinite numbers."
@@ -352,8 +356,31 @@ def _kind(answer):
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}{many}"
 
 
+def came_of(raised):
+    """What to say of a function that raised, or did not come back."""
+    late = isinstance(raised.error, _Late)
+    return f"your function {raised.error}" if late else f"your function raised {_first_line(raised.error)}"
+
+
 def _first_line(error):
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}".removesuffix(": ")
+    try:
+        text = str(error)
+    except Exception:  # of the learner's own class, say
+        text = ""
+    return f"{type(error).__name__}: {(text.splitlines() or [''])[0][:300]}".removesuffix(": ")
+
+
+def _changed(names, given, before):
+    """The name of an argument that is no longer what it was, or None."""
+    for case, old in zip(given, before, strict=True):
+        for name, now, was in zip(names, case, old, strict=False):
+            arrays = [
+                [a] if isinstance(a, np.ndarray) else a.get_weights() if hasattr(a, "layers") else []
+                for a in (now, was)
+            ]
+            if not all(np.array_equal(*pair) for pair in zip(*arrays, strict=True)):
+                return name
+    return None
 
 
 def is_attempt(answer):

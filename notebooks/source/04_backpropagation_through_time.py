@@ -366,7 +366,7 @@ for name, losses in (("the last step", dh), ("every step", dh_every)):
 # %% [markdown]
 # ### Exercise 2 · The far part
 # `terms` $(T, H, H)$ come in the order of the steps. Return the size (`np.linalg.norm`) of the part of the gradient that has
-# travelled `distance` steps or more, relative to that of the whole.
+# travelled `distance` steps or more, 1 to $T-1$, relative to that of the whole.
 
 
 # %% tags=["exercise"]

@@ -159,12 +159,15 @@ def test_the_first_wrong_time_step_is_named():
         wrong(check, attempt, f"2 of 5 time steps differ; going {time}, the first is t = {step}")
 
 
-def test_an_attempt_that_writes_into_its_arguments_spoils_nothing():
-    def attempt(x):
+def test_an_attempt_that_writes_into_its_arguments_is_told_so_and_spoils_nothing():
+    def attempt(x, n):
         x *= 2
         return x
 
-    assert verdict(check_of(lambda x: 2 * x, (np.ones(3),)), attempt).status == "right"
+    check = check_of(lambda x, n: 2 * x, (np.ones(3), 1), (np.zeros(3), 2), (np.full(3, 5.0), 3))
+    for _ in range(2):
+        wrong(check, attempt, "Right, but your function has changed its argument x: work on a copy of it.")
+    assert verdict(check, lambda x, n: 2 * x).status == "right"
 
 
 def test_shape_type_and_finiteness_are_told_apart():

@@ -24,6 +24,7 @@ number_of_steps = checks.value(
         "Which power of 2 is the first above 1,000?",
         "With logarithms: np.log(1e-3) / np.log(0.5), rounded up, as whole steps are asked for.",
     ],
+    otherwise="A whole number of steps is asked for.",
 )
 
 
@@ -43,6 +44,10 @@ def _products():
         (lambda q: np.exp(np.mean(q)), "The logarithm is missing: exp of the mean of ln q, not of q."),
         (lambda q: np.prod(q) ** 0.01, "There are T = len(q) factors, not always 100."),
         (lambda q: np.sqrt(np.prod(q)), "There are T = len(q) factors, so it is the T-th root, not the square root."),
+        (lambda q: np.exp(np.mean(np.log2(q))), "np.exp undoes np.log, not np.log2."),
+        (lambda q: np.prod(q) ** (1 / (len(q) - 1)), "There are len(q) factors, not one less."),
+        (lambda q: np.cbrt(np.prod(q)), "There are T = len(q) factors, not always three."),
+        (lambda q: np.exp(np.mean(np.log1p(q))), "np.log1p is ln(1 + q); np.log is meant."),
         (lambda q: q, "exp undoes ln, so these are the factors again: take the mean of the logarithms between."),
         (lambda q: np.prod(q) / len(q), "The T-th root of the product, not its T-th part."),
         (lambda q: 1 / np.mean(1 / q), "This is the harmonic mean; take the mean of the logarithms."),

@@ -30,6 +30,11 @@ ROWS = "sequences are rows here, so the input stands on the left: x_t @ W and h 
     mistakes=[
         (lambda x_t, h, W, U, b: x_t @ W + h @ U + b, "The tanh is missing."),
         (lambda x_t, h, W, U, b: np.tanh(x_t @ W + h @ U), "The bias b is missing."),
+        (lambda x_t, h, W, U, b: np.tanh(x_t @ W + h @ U + 2 * b), "The bias b is added once, not twice."),
+        (
+            lambda x_t, h, W, U, b: np.tanh(x_t @ W + b) + np.tanh(h @ U),
+            "One tanh goes around the whole sum; here there are two.",
+        ),
         (lambda x_t, h, W, U, b: np.tanh(x_t @ W + h @ U - b), "The bias is added, not taken off."),
         (lambda x_t, h, W, U, b: np.tanh(x_t @ W + b), "The state is not used: where does h U come in?"),
         (lambda x_t, h, W, U, b: np.tanh(h @ U + b), "The input is not used: where does x_t W come in?"),
@@ -81,6 +86,22 @@ def _unroll(x, W, U, b, carry=True, act=np.tanh, start=0.0):
     return np.stack(states, axis=1)
 
 
+def _along_the_batch(x, W, U, b):
+    h, states = 0.0 * b, []
+    for x_n in x:
+        h = np.tanh(x_n @ W + h @ U + b)
+        states.append(h)
+    return np.stack(states)
+
+
+def _handed_on(x, W, U, b):
+    h, states = 0.0 * b, []
+    for x_t in x.reshape(-1, x.shape[2]):
+        h = np.tanh(x_t @ W + h @ U + b)
+        states.append(h)
+    return np.stack(states).reshape(*x.shape[:2], -1)
+
+
 def _with_h0(x, W, U, b):
     return np.concatenate([np.zeros((len(x), 1, len(b))), _unroll(x, W, U, b)], axis=1)
 
@@ -90,8 +111,11 @@ def _delayed(x):
 
 
 @checks.function(
-    _sequences,
+    lambda: _sequences() + _sequences()[:1],  # the last shows a state that is kept from one call to the next
     mistakes=[
+        (_along_the_batch, "`for x_t in x` goes along the batch, axis 0; step t is x[:, t]."),
+        (_handed_on, "Every sequence starts from h_0 = 0; here each starts where the one before has ended."),
+        (lambda *a: _unroll(*a, act=sigmoid), "This is the sigmoid; the RNN here uses tanh."),
         (
             lambda *a: _unroll(*a, carry=False),
             "Every step starts from h_0: hand the new state on with h = ... inside the loop.",
@@ -153,6 +177,7 @@ number_of_weights = checks.value(
         (T * D * H + H * H + H + DENSE, "W is shared over time, too: T does not come in."),
         (RNN + T * DENSE, "The read-out is applied to the last state, once; and it would be shared, too."),
         (RNN + T * H * OUT + OUT, "The Dense(3) sees the last state alone, not all 50."),
+        (RNN + H + DENSE, "Keras' SimpleRNN has one bias; PyTorch's RNN would have two."),
         (4 * RNN + DENSE, "That is an LSTM, with four layers; SimpleRNN has one."),
     ],
     hints=[
@@ -168,13 +193,25 @@ def _single(x, W, U, b):
     return _unroll(x[None], W, U, b)[0]  # (T, H)
 
 
-def _felt(x, W, U, b, change=lambda moved, h: np.linalg.norm(moved[-1] - h[-1]), keep=False, by=1.0):
+def _felt(
+    x, W, U, b, change=lambda moved, h, k: np.linalg.norm(moved[-1] - h[-1]), move=lambda x, k: x[k] + 1, keep=False
+):
     h, found, x_moved = _single(x, W, U, b), [], x.copy()
     for k in range(len(x)):
         x_moved = x_moved if keep else x.copy()
-        x_moved[k] += by
-        found.append(change(_single(x_moved, W, U, b), h))
+        x_moved[k] = move(x, k)
+        found.append(change(_single(x_moved, W, U, b), h, k))
     return np.array(found)
+
+
+def _felt_by(change):
+    return lambda *a: _felt(*a, change=lambda moved, h, k: change(moved, h))
+
+
+def _later_too(x, W, U, b):
+    h = _single(x, W, U, b)[-1]
+    moved = [x + (np.arange(len(x)) >= k)[:, None] for k in range(len(x))]
+    return np.array([np.linalg.norm(_single(m, W, U, b)[-1] - h) for m in moved])
 
 
 def _one_sequence():
@@ -193,35 +230,54 @@ def _of_x_1(x, W, U, b):
         (_of_x_1, "This moves x_1 and follows all h_t. Move each x_k in turn, and look at h_T alone."),
         (lambda *a: _felt(*a)[::-1], "The order is turned round: entry k belongs to the move of x_k, k = 1 first."),
         (
-            lambda *a: _felt(*a, keep=True),
+            lambda *a: _felt(*a, keep=True, move=lambda x, k: x[k] + 1),
             "The moves add up: before each one, start from a fresh copy of x, x.copy().",
         ),
         (
-            lambda *a: _felt(*a, change=lambda moved, h: np.linalg.norm(moved[-1])),
+            _felt_by(lambda moved, h: np.linalg.norm(moved[-1])),
             "This is the size of h_T, not of its change: take off the h_T of the sequence that was not moved.",
         ),
         (
-            lambda *a: _felt(*a, change=lambda moved, h: moved[-1] - h[-1]),
+            _felt_by(lambda moved, h: moved[-1] - h[-1]),
             "These are the changes of the single units; their norm is asked for: np.linalg.norm.",
         ),
         (
-            lambda *a: _felt(*a, change=lambda moved, h: np.linalg.norm(moved - h)),
+            _felt_by(lambda moved, h: np.linalg.norm(moved - h)),
             "This is the change of all states together; look at the last one, h_T.",
         ),
         (
-            lambda *a: _felt(*a, change=lambda moved, h: np.abs(moved[-1] - h[-1]).sum()),
+            _felt_by(lambda moved, h: np.abs(moved[-1] - h[-1]).sum()),
             "This is the sum of the units' changes; the norm is the root of the sum of their squares.",
         ),
         (
-            lambda *a: _felt(*a, change=lambda moved, h: np.sum((moved[-1] - h[-1]) ** 2)),
+            _felt_by(lambda moved, h: np.sum((moved[-1] - h[-1]) ** 2)),
             "The root is missing: this is the norm squared.",
         ),
         (
-            lambda *a: _felt(*a, change=lambda moved, h: np.linalg.norm(moved[-1]) - np.linalg.norm(h[-1])),
+            _felt_by(lambda moved, h: np.linalg.norm(moved[-1]) - np.linalg.norm(h[-1])),
             "Take the difference of the two states first, then its norm.",
         ),
         (lambda *a: _felt(*a) / _felt(*a)[-1], "Do not divide: the change itself is asked for."),
-        (lambda *a: _felt(*a, by=-1.0), "x_k is to move by +1."),
+        (
+            _felt_by(lambda moved, h: np.abs(moved[-1] - h[-1]).max()),
+            "This is the unit that changes most; the norm is over all units.",
+        ),
+        (
+            _felt_by(lambda moved, h: np.mean(np.abs(moved[-1] - h[-1]))),
+            "This is a mean over units; the norm is asked for.",
+        ),
+        (
+            lambda *a: _felt(*a, change=lambda moved, h, k: np.linalg.norm(moved[k] - h[k])),
+            "This is how much h_k changes; look at the last state, h_T, for every k.",
+        ),
+        (
+            lambda *a: _felt(*a, move=lambda x, k: x[k] + np.eye(x.shape[1])[0]),
+            "Only the first feature of x_k is moved; all of them are to be.",
+        ),
+        (lambda *a: _felt(*a, move=lambda x, k: 1 + 0 * x[k]), "x_k is set to 1; add 1 to what it is."),
+        (_later_too, "All x from k on are moved; only x_k is to be."),
+        (lambda *a: _felt(*a) / _felt(*a)[0], "Do not divide: the change itself is asked for."),
+        (lambda *a: _felt(*a, move=lambda x, k: x[k] - 1), "x_k is to move by +1."),
         (lambda x, *w: _felt(np.roll(x, 1, axis=0), *w), "The inputs are not in their order."),
     ],
     hints=[
@@ -229,6 +285,7 @@ def _of_x_1(x, W, U, b):
         "In the loop over k: moved = x.copy(); moved[k] += 1; then rnn_forward(moved[None], W, U, b)[0, -1].",
         "np.linalg.norm of the difference of the two last states, collected in a list over k.",
     ],
+    tolerance=1e-4,
     praise="Correct: read from its end, this is how far back the last state looks.",
 )
 def felt(x, W, U, b):
@@ -241,6 +298,7 @@ def _forecasts():
         rng = np.random.default_rng(20 + seed)
         measured = rng.uniform(40, 170, years)
         forecast, baseline = measured + rng.normal(2, 15, years), measured + rng.normal(-3, 30, years)
+        forecast[0] = 100.0  # not above 100
         cases.append((forecast, baseline, measured))
     return cases
 
@@ -255,6 +313,7 @@ def _bias(forecast, baseline, measured):
 
 @checks.function(
     _forecasts,
+    mistakes=[(lambda *a: (_bias(*a), _ratio(*a)), "The two are swapped: the ratio first, then the bias.")],
     parts={
         "ratio": [
             (lambda *a: 1 / _ratio(*a), "It is the other way round: the forecast's error over the baseline's."),
@@ -267,6 +326,11 @@ def _bias(forecast, baseline, measured):
             (lambda f, b, m: np.mean((f - m) ** 2), "This is the forecast's error; divide by the baseline's."),
             (lambda f, b, m: np.mean(((f - m) / (b - m)) ** 2), "Take each mean first, then divide."),
             (lambda f, b, m: np.mean((f - m) ** 2) - np.mean((b - m) ** 2), "A ratio is asked for, no difference."),
+            (
+                lambda f, b, m: np.var(f - m) / np.var(b - m),
+                "The variance leaves out the mean error: square the errors themselves.",
+            ),
+            (lambda f, b, m: np.median((f - m) ** 2) / np.median((b - m) ** 2), "Means of the squares, not medians."),
             (lambda f, b, m: _ratio(f, m, b), "baseline and measured are swapped."),
         ],
         "bias": [
@@ -278,6 +342,23 @@ def _bias(forecast, baseline, measured):
             (
                 lambda f, b, m: np.mean((m - f)[f > 100]),
                 "The sign: forecast − measured, so that too low is negative.",
+            ),
+            (
+                lambda f, b, m: np.mean((f - m)[f >= 100]),
+                "A forecast of exactly 100 is not above 100: > instead of >=.",
+            ),
+            (lambda f, b, m: np.median((f - m)[f > 100]), "The mean is asked for, not the median."),
+            (
+                lambda f, b, m: np.mean((f - m)[(f > 100) & (m > 100)]),
+                "You ask for both above 100; what was measured is not to choose the years.",
+            ),
+            (
+                lambda f, b, m: np.mean((f - m)[(f > 100) | (m > 100)]),
+                "You take years in which one of the two is above 100; what was measured is not to choose them.",
+            ),
+            (
+                lambda f, b, m: np.mean(f[f > 100]) - np.mean(m[m > 100]),
+                "Both means are to be over the same years: those whose forecast is above 100.",
             ),
             (lambda f, b, m: np.mean(f - m), "These are all years; take those whose forecast is above 100."),
             (
@@ -294,6 +375,7 @@ def _bias(forecast, baseline, measured):
         "Ratio: np.mean((forecast - measured) ** 2), over the same of the baseline.",
         "Bias: the mean of forecast - measured in the years that forecast > 100 picks out.",
     ],
+    tolerance=1e-4,
     praise="Correct.",
 )
 def judge(forecast, baseline, measured):

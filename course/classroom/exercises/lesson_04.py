@@ -161,6 +161,34 @@ def _far(terms, distance):
             "This norm is the largest singular value; asked for is the root of the sum of squares.",
         ),
         (
+            lambda g, d: _size(_far(g, d).sum(axis=0)) / _size(g.sum(axis=0) - _far(g, d).sum(axis=0)),
+            "This divides by the near part; divide by the size of the whole gradient.",
+        ),
+        (
+            lambda g, d: 1 - _size(g[len(g) - d :].sum(axis=0)) / _size(g.sum(axis=0)),
+            "1 minus the near part's share is not the far one's: sizes do not add up. Add the far terms themselves.",
+        ),
+        (
+            lambda g, d: (_size(_far(g, d).sum(axis=0)) / _size(g.sum(axis=0))) ** 2,
+            "The root is missing: sizes, not their squares.",
+        ),
+        (
+            lambda g, d: 100 * _size(_far(g, d).sum(axis=0)) / _size(g.sum(axis=0)),
+            "That is in percent; a share is asked for.",
+        ),
+        (
+            lambda g, d: _size(_far(g, d)) / _size(g),
+            "The terms are not added: sum over axis 0 first, then take the size.",
+        ),
+        (
+            lambda g, d: _size(_far(g, d)) / _size(g.sum(axis=0)),
+            "The far terms are not added: sum over axis 0 first, then take the size.",
+        ),
+        (
+            lambda g, d: _size(g[len(g) - d - 1]) / _size(g.sum(axis=0)),
+            "This is the one term at this distance; those farther back count as well.",
+        ),
+        (
             lambda g, d: _far(g, d).sum() / g.sum(),
             "All numbers of the matrices have been added up; the size is the root of the sum of their squares.",
         ),
@@ -235,6 +263,20 @@ def _spread(g, ddof=0):
         (
             lambda g: _signal(g) / _spread(g) * np.sqrt(len(g)),
             "This is the ratio for all batches averaged; asked for is that of a single one.",
+        ),
+        (
+            lambda g: _signal(g) / g.std(),
+            "g.std() is the spread of all numbers about one mean: take each matrix's distance from the mean matrix.",
+        ),
+        (lambda g: (_signal(g) / _spread(g)) ** 2, "The root is missing: sizes, not their squares."),
+        (
+            lambda g: np.linalg.norm(g.mean(axis=0), 2) / _spread(g),
+            "This norm of a matrix is its largest singular value; asked for is the root of the sum of squares.",
+        ),
+        (lambda g: _size(g.sum(axis=0)) / _spread(g), "The signal is the size of the mean, not of the sum."),
+        (
+            lambda g: np.linalg.norm(g.mean(axis=0)) / np.linalg.norm(g.std(axis=0, ddof=1)),
+            "Nearly: divide by the number of batches here, not by one less.",
         ),
         (lambda g: _spread(g) / _signal(g), "Upside down: signal over noise."),
         (
@@ -317,6 +359,10 @@ WHOLE = [
         lambda *case: [full_backward_of(*case)[place] for place in (1, 2, 3, 0)],
         "The results are in another order: return delta first, then dW, dU, db.",
     ),
+    (
+        lambda *case: [full_backward_of(*case)[place] for place in (0, 2, 1, 3)],
+        "dU and dW are swapped: return delta, dW, dU, db.",
+    ),
 ]
 PARTS = {
     "delta": [
@@ -329,6 +375,12 @@ PARTS = {
         ),
         (_delta_with(slope=np.ones_like), "The derivative of the tanh, 1 - h_t², is missing on the way back."),
         (_delta_with(slope=lambda h: 1 - np.tanh(h) ** 2), TANH_TWICE),
+        (_delta_with(slope=lambda h: 1 - h), "The square is missing: tanh' is 1 - h_t²."),
+        (_delta_with(slope=lambda h: h * (1 - h)), "h (1 - h) belongs to the sigmoid; tanh' is 1 - h_t²."),
+        (
+            _delta_with(slope=np.ones_like, back=lambda U: U),
+            "Two things: the derivative of the tanh, 1 - h_t², is missing on the way back, and U is not transposed.",
+        ),
         (_delta_with(slope=lambda h: 1 - _before(h) ** 2), f"{CROSSED} h_{{t-1}}."),
         (_delta_with(slope=lambda h: 1 - _after(h) ** 2), f"{CROSSED} h_{{t+1}}."),
         (_delta_with(slope=lambda h: 1 - np.roll(h, -1, axis=1) ** 2), f"{CROSSED} h_{{t+1}}, and h_1 at the end."),
@@ -348,9 +400,21 @@ PARTS = {
             _made_of(lambda x, h, delta, da: _pair(x[:, -1:], da[:, -1:])),
             "This is the last step's share: sum over t.",
         ),
+        (
+            _made_of(lambda x, h, delta, da: _pair(x[:, :1], da[:, :1])),
+            "This is the first step's share, the last one in the loop: dW += instead of dW =.",
+        ),
         (_made_of(lambda x, h, delta, da: _pair(x, da).T), "The outer product is the wrong way round: x_tᵀ da_t."),
     ],
     "dU": [
+        (
+            _made_of(lambda x, h, delta, da: 0 * _pair(h, da)),
+            "All zero: the loop ends at the first step, where h_0 = 0. With dU = only that share is left; dU += adds up.",
+        ),
+        (
+            _made_of(lambda x, h, delta, da: _pair(h[:, -2:-1], da[:, -1:])),
+            "This is the last step's share: sum over t.",
+        ),
         (
             _made_of(lambda x, h, delta, da: _pair(h, da)),
             "h_t is used where h_{t-1} belongs: a_t was made from h_{t-1}, with h_0 = 0.",
@@ -384,6 +448,11 @@ PARTS = {
             _made_of(lambda x, h, delta, da: da.sum(axis=1).mean(axis=0)),
             "The loss has taken the mean already; here da_t is summed over the batch, too.",
         ),
+        (
+            _made_of(lambda x, h, delta, da: da[:, 0].sum(axis=0)),
+            "This is the first step's share, the last one in the loop: db += instead of db =.",
+        ),
+        (_made_of(lambda x, h, delta, da: da[:, -1].sum(axis=0)), "This is the last step's share: sum over t."),
         (_made_of(lambda x, h, delta, da: da.sum(axis=0)), "Sum over the steps, too: b is the same at every one."),
         (_made_of(lambda x, h, delta, da: da.sum(axis=1)), "Sum over the batch, too: b is the same for all."),
     ],

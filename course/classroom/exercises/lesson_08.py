@@ -11,7 +11,7 @@ T_LATCH = 1000
 
 def _steps():
     cases = []
-    for seed, (B, D, H) in enumerate(((2, 4, 3), (3, 2, 4), (5, 3, 2))):
+    for seed, (B, D, H) in enumerate(((4, 2, 3), (3, 2, 4), (5, 3, 2))):
         rng = np.random.default_rng(seed)
         x_t, h, c = rng.normal(size=(B, D)), rng.normal(size=(B, H)), rng.normal(size=(B, H))
         cases.append((x_t, h, c, rng.normal(size=(D, 4 * H)), rng.normal(size=(H, 4 * H)), rng.normal(size=4 * H)))
@@ -44,6 +44,17 @@ def _with(**options):
 def _reads_the_old(*case):
     h, _ = _step(*case, keep=lambda i, f, g, c: c)
     return h, _step(*case)[1]
+
+
+def _reads_the_candidate(x_t, h, c, W, U, b):
+    _, _, g, o = np.split(x_t @ W + h @ U + b, 4, axis=1)
+    return sigmoid(o) * np.tanh(g), _step(x_t, h, c, W, U, b)[1]
+
+
+def _reshaped(x_t, h, c, W, U, b):
+    a = (x_t @ W + h @ U + b).reshape(4, *h.shape)
+    c = sigmoid(a[1]) * c + sigmoid(a[0]) * np.tanh(a[2])
+    return sigmoid(a[3]) * np.tanh(c), c
 
 
 def _split_between_units(x_t, h, c, W, U, b):
@@ -98,6 +109,12 @@ ONE_GATE = "Every gate goes through the sigmoid; here one does not:"
         (_with(i=np.ones_like), "The write gate is missing: c_t = f_t c_{t-1} + i_t g_t."),
         (_with(f=np.ones_like), "The forget gate is missing: c_t = f_t c_{t-1} + i_t g_t."),
         (_with(keep=lambda i, f, g, c: (1 - f) * c + i * g), "f is upside down: f = 1 keeps and f = 0 forgets."),
+        (_with(keep=lambda i, f, g, c: f * c + (1 - f) * g), "i is a gate of its own: it is not 1 - f."),
+        (_with(keep=lambda i, f, g, c: f * c - i * g), "What is written is added, not taken off."),
+        (_with(g=lambda a: np.maximum(a, 0)), "g goes through tanh, not ReLU."),
+        (_reads_the_candidate, "h_t reads the memory, not the candidate: h_t = o_t tanh(c_t)."),
+        (lambda x, h, c, W, U, b: _step(x, h, c, W, U, 2 * b), "The bias b is added once, not twice."),
+        (_reshaped, "reshape mixes sequences and layers: np.split(a, 4, axis=1)."),
         (_with(keep=lambda i, f, g, c: (1 - i) * c + i * g), "f is a gate of its own: it is not 1 - i."),
         (_with(keep=lambda i, f, g, c: i * g), "The old memory is missing: c_t = f_t c_{t-1} + i_t g_t."),
         (_with(keep=lambda i, f, g, c: f * c * i * g), "What is written is added: c_t = f_t c_{t-1} + i_t g_t."),
@@ -125,7 +142,7 @@ def latch_weights(b_i, b_f, b_o):
     return W, np.zeros((1, 4)), np.array([b_i, b_f, 0.0, b_o], dtype=float)
 
 
-def latch_inputs(n=100, noise=1.0, seed=0):
+def latch_inputs(n=1000, noise=1.0, seed=0):
     """x (2n, T, 2) and the bits (2n,): at step 1 the bit, +1 or −1, and the write signal; then noise alone."""
     x = np.zeros((2 * n, T_LATCH, 2))
     x[..., 0] = noise * np.random.default_rng(seed).normal(size=(2 * n, T_LATCH))
@@ -171,13 +188,13 @@ def gate_biases(answer):
             if held[-1] > 0.7
             else f"without noise {held[-1]:.3f} of the bit is left, so a little noise is enough. Hold it more firmly."
         )
-        return checks.wrong(f"Overwritten by noise, in {spoilt} of 200 sequences: {why}")
+        return checks.wrong(f"Overwritten by noise, in {spoilt:,} of {len(bits):,} sequences: {why}")
     if run.o[0, -1, 0] < 0.5:
         return checks.wrong(
             f"The bit is kept, but not read: the output gate is open by {run.o[0, -1, 0]:.4g} only. b_o is too low."
         )
     return checks.right(
-        f"Correct: after 1,000 steps {held[-1]:.0%} of the bit is left, and noise has spoilt none of 200 sequences."
+        f"Correct: after 1,000 steps {held[-1]:.0%} of the bit is left; noise has spoilt none of {len(bits):,} sequences."
     )
 
 
@@ -195,7 +212,7 @@ CHRONO = "This leaves about 1/e after `gap` steps, whatever share is asked for."
 
 
 @checks.function(
-    lambda: [(100, 0.5), (20, 0.9), (1000, 0.1), (2, 0.1)],
+    lambda: [(100, 0.5), (20, 0.9), (1000, 0.1), (2, 0.1), (200_000, 0.5)],
     mistakes=[
         (lambda gap, share: share ** (1 / gap), "This is f, the gate; the bias b_f is what σ is applied to."),
         (lambda gap, share: 1 - share ** (1 / gap), "This is 1 − f; the bias b_f is what σ is applied to."),
@@ -218,6 +235,15 @@ CHRONO = "This leaves about 1/e after `gap` steps, whatever share is asked for."
         (lambda gap, share: -np.log(1 - share ** (1 / gap)), LONG_GAPS),
         (lambda gap, share: np.log(gap - 1), CHRONO),
         (lambda gap, share: np.log(gap), CHRONO),
+        (
+            lambda gap, share: max(0.0, np.ceil(_bias(gap, share))),
+            "Only whole numbers are tried: solve σ(b)^gap = share for b.",
+        ),
+        (
+            lambda gap, share: np.log(gap / np.log(2)),
+            "`share` is not used, and for short gaps it is not exact: solve σ(b)^gap = share.",
+        ),
+        (lambda gap, share: np.abs(_bias(gap, share)), "The sign: for short gaps and small shares b is negative."),
         (lambda gap, share: share / gap, "Keeping is a product over steps, not a sum: share = σ(b)^gap."),
         (lambda gap, share: np.log(1 - share ** (1 / gap)), "Nearly: from f = 1/(1 + exp(−b)), exp(−b) = 1/f − 1."),
     ],
@@ -259,6 +285,26 @@ def _left_with(**options):
         (_left_with(after=1), "One factor is missing: f_{k+1} is f[:, k], as Python counts from 0."),
         (_left_with(until=-1), "The last factor, f_T, is missing."),
         (_left_with(over=np.sum), "The forget gates multiply: np.prod, not a sum."),
+        (
+            lambda k, i, f, g: i[:, k] * g[:, k] * f[:, k:].prod(axis=1),
+            "Step k is i[:, k - 1] and g[:, k - 1], as Python counts from 0.",
+        ),
+        (
+            _left_with(over=lambda a, axis: np.prod(a)),
+            "np.prod without axis=1 multiplies over sequences and units as well.",
+        ),
+        (
+            lambda k, i, f, g: i[:, k - 1] * g[:, k - 1] * f[:, :k].prod(axis=1),
+            "These are the gates up to step k; those after it act on what it wrote: f[:, k:].",
+        ),
+        (
+            lambda k, i, f, g: i[:, k - 1] * g[:, k - 1] * f[:, -1],
+            "Only the last step's gate is here: all steps after k multiply.",
+        ),
+        (
+            lambda k, i, f, g: i[:, k - 1] * g[:, k - 1] * f[:, k - 1] ** (f.shape[1] - k),
+            "Every step has a forget gate of its own: f_{k+1}, …, f_T, not f_k many times.",
+        ),
         (_left_with(over=np.mean), "The forget gates multiply: np.prod, not a mean."),
         (_left_with(kept=lambda f: 1 - f), "f is upside down: f = 1 keeps."),
         (_left_with(written=lambda i, g: i), "What is written is i_k g_k; g is missing."),
