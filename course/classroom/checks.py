@@ -378,7 +378,9 @@ def _changed(names, given, before):
                 [a] if isinstance(a, np.ndarray) else a.get_weights() if hasattr(a, "layers") else []
                 for a in (now, was)
             ]
-            if not all(np.array_equal(*pair) for pair in zip(*arrays, strict=True)):
+            if not all(
+                np.allclose(*pair, rtol=1e-9, atol=1e-12, equal_nan=True) for pair in zip(*arrays, strict=True)
+            ):
                 return name
     return None
 

@@ -111,7 +111,7 @@ def _delayed(x):
 
 
 @checks.function(
-    lambda: _sequences() + _sequences()[:1],  # the last shows a state that is kept from one call to the next
+    lambda: _sequences()[:1] + _sequences(),  # the second shows a state that is kept from one call to the next
     mistakes=[
         (_along_the_batch, "`for x_t in x` goes along the batch, axis 0; step t is x[:, t]."),
         (_handed_on, "Every sequence starts from h_0 = 0; here each starts where the one before has ended."),

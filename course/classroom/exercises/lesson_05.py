@@ -226,7 +226,7 @@ def _models():
     def dense(name):
         return keras.layers.Dense(1, kernel_initializer="zeros", name=name)
 
-    simple, words = keras.layers.SimpleRNN, keras.Input((5,), dtype="int32", name="words_x")
+    simple, words = keras.layers.SimpleRNN, keras.Input((12,), dtype="int32", name="words_x")
     embedded = keras.layers.Embedding(5, 3, embeddings_initializer="zeros", name="words_in")(words)
     hidden = layer(keras.layers.GRU, 4, "reader")(embedded)
     models = {
@@ -239,7 +239,7 @@ def _models():
     for model, spread in models.items():
         model.set_weights([rng.normal(0, spread, weight.shape) for weight in model.weights])
         model.compile("sgd", "mse", run_eagerly=True)  # quicker than to compile four graphs for one pass each
-        x = rng.integers(0, 5, (4, 5)) if model.name == "words" else rng.normal(size=(4, 7, 2)).astype("float32")
+        x = rng.integers(0, 5, (4, 12)) if model.name == "words" else rng.normal(size=(4, 7, 2)).astype("float32")
         cases.append((model, x, rng.normal(size=(4, 1)).astype("float32")))
     return cases
 
