@@ -38,6 +38,11 @@ def _with_softmax(softmax):
     return both
 
 
+def _both_ways(a, right):
+    p, y = _softmax(a), np.eye(a.shape[1])[right]
+    return -(y * np.log(p) + (1 - y) * np.log(1 - p))
+
+
 def _literal(a, right):
     return -(1 + np.log(_softmax(a)).sum(axis=1)).mean()
 
@@ -56,6 +61,14 @@ def _literal(a, right):
         (
             _with_softmax(lambda a: _softmax(_softmax(a))),
             "This takes softmax twice: the probabilities are not logits.",
+        ),
+        (
+            _with_softmax(lambda a: 1 / (1 + np.exp(-a))),
+            "This is the sigmoid of each logit by itself; softmax divides by the sum over the classes.",
+        ),
+        (
+            lambda a, right: (_loss(a, right - 1), _gradient(a, right - 1)),
+            "The right classes are counted from 0: take no 1 off.",
         ),
     ],
     parts={
@@ -97,9 +110,23 @@ def _literal(a, right):
                 "These are the logits of the right classes: softmax first.",
             ),
             (
-                lambda a, right: (
-                    ((_softmax(a) - np.eye(a.shape[1])[right]) ** 2).sum(axis=1).mean()
-                ),
+                lambda a, right: -np.log(_softmax(a)[:, right]).mean(),
+                "p[:, right] takes every right class in every row, (m, m); pair rows and classes: p[np.arange(m), right].",
+            ),
+            (
+                lambda a, right: -np.log10(_of_right(_softmax(a), right)).mean(),
+                "The natural logarithm is asked for: np.log, not np.log10.",
+            ),
+            (
+                lambda a, right: _both_ways(a, right).sum(axis=1).mean(),
+                "This adds −(1 − y) ln(1 − p), the loss of separate yes-or-no questions; here only −Σ y ln p counts.",
+            ),
+            (
+                lambda a, right: _both_ways(a, right).mean(),
+                "This adds −(1 − y) ln(1 − p), the loss of separate yes-or-no questions, and divides by K as well.",
+            ),
+            (
+                lambda a, right: ((_softmax(a) - np.eye(a.shape[1])[right]) ** 2).sum(axis=1).mean(),
                 "This is the squared error; take minus the logarithm of p at the right class.",
             ),
             (
@@ -129,6 +156,18 @@ def _literal(a, right):
                 "Divide by the number of examples, len(a), not by that of the classes.",
             ),
             (lambda a, right: _softmax(a) / len(a), "The target is missing: p − y."),
+            (
+                lambda a, right: 2 * _gradient(a, right),
+                "This is the derivative of a square; cross-entropy's is p − y, without the 2.",
+            ),
+            (
+                lambda a, right: _softmax(a) * (1 - _softmax(a)) / len(a),
+                "p (1 − p) is the slope of softmax alone; the logarithm cancels it, and p − y is left.",
+            ),
+            (
+                lambda a, right: _gradient(a, right) * np.eye(a.shape[1])[right],
+                "The wrong classes have a gradient, too: they are pushed down by their p.",
+            ),
             (
                 lambda a, right: -np.eye(a.shape[1])[right] / _softmax(a) / len(a),
                 "This is the derivative by the probabilities; by the logits it is p − y.",
@@ -216,6 +255,30 @@ def _overflows(answer, a, right):
         (
             _from_probability(lambda a: np.clip(_shifted(a), 1e-7, 1 - 1e-7)),
             "Clipping hides the mistake: beyond 16.1 the loss no longer grows. Work with a_right − ln Σ e^a.",
+        ),
+        (
+            _from_probability(lambda a: _shifted(a) + 1e-7),
+            "A number added to p hides the mistake: beyond 16.1 the loss no longer grows. Work with a_right − ln Σ e^a.",
+        ),
+        (
+            _from_probability(lambda a: _shifted(a) + 1e-12),
+            "A number added to p hides the mistake: beyond 27.6 the loss no longer grows. Work with a_right − ln Σ e^a.",
+        ),
+        (
+            lambda a, right: np.log(np.exp(a - a.max()).sum()) - a.max() - a[right],
+            "What was taken off inside the sum comes back with a plus: a.max() + ln Σ e^(a − max) − a_right.",
+        ),
+        (
+            lambda a, right: np.log(np.exp(a - a.max()).sum()) - (a - a.max()),
+            "These are the losses of all classes: take the one at `right`.",
+        ),
+        (
+            lambda a, right: _safe(a, right) / len(a),
+            "This divides by the number of classes; there is one example, so nothing is averaged.",
+        ),
+        (
+            lambda a, right: np.exp(-_safe(a, right)),
+            "This is p of the right class; the loss is minus its logarithm.",
         ),
         (
             lambda a, right: -_safe(a, right),
@@ -338,6 +401,22 @@ def _by_sequence(losses, real):
             lambda losses, real: np.exp(np.median(losses[real])),
             "The mean is asked for, not the median.",
         ),
+        (
+            lambda losses, real: np.exp(losses.sum() / real.sum()),
+            "The padding is still in the sum: add up losses[real].",
+        ),
+        (
+            lambda losses, real: np.exp((losses * real).sum() / losses.shape[1]),
+            "Divide by the number of real steps, real.sum(), not by T.",
+        ),
+        (
+            lambda losses, real: np.exp(losses[real]),
+            "One number is asked for: the mean of the losses first, then e to that power.",
+        ),
+        (
+            lambda losses, real: np.log(losses[real].mean()),
+            "The logarithm is in the losses already; perplexity is e to the power of their mean.",
+        ),
     ],
     hints=[
         "losses[real] are the losses of the real steps, in one row.",
@@ -402,9 +481,7 @@ def learned(attempt):
     if more := [key for key in attempt if key not in LEARNED]:
         return checks.wrong(f"There is no run {more[0]!r}: A, B, C and D only.")
     if all(attempt[run] is ... for run in LEARNED):
-        return checks.Verdict(
-            "not attempted", "not attempted yet (a hint: check.learned.hint(1))"
-        )
+        return checks.Verdict("not attempted", "not attempted yet (a hint: check.learned.hint(1))")
     said = {}
     for run in LEARNED:
         word = attempt[run]
@@ -418,6 +495,4 @@ def learned(attempt):
             others = sum(said[other] != LEARNED[other] for other in LEARNED) - 1
             also = f" ({others} more to look at.)" if others else ""
             return checks.wrong(f"{run}, not {word!r}: {WHY[run, word]}.{also}")
-    return checks.right(
-        "Correct: a loss means something beside ln K, the shares, the floor and new sequences only."
-    )
+    return checks.right("Correct: a loss means something beside ln K, the shares, the floor and new sequences only.")

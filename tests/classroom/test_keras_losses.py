@@ -33,9 +33,7 @@ def twice(p):
 
 def test_a_softmax_that_comes_last_is_noticed_on_tensorflow_only():
     keras.utils.set_random_seed(0)
-    loss, said, p = reported(
-        keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, activation="softmax")])
-    )
+    loss, said, p = reported(keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, activation="softmax")]))
     assert len(said) == (1 if ON_TENSORFLOW else 0)
     assert loss == pytest.approx(cross_entropy(p) if ON_TENSORFLOW else twice(p), rel=1e-4)
 
@@ -43,9 +41,7 @@ def test_a_softmax_that_comes_last_is_noticed_on_tensorflow_only():
 def test_a_softmax_with_a_layer_behind_it_is_taken_twice_without_a_word():
     keras.utils.set_random_seed(0)
     dense = keras.layers.Dense(3, activation="softmax")
-    loss, said, p = reported(
-        keras.Sequential([keras.Input((3,)), dense, keras.layers.Reshape((3,))])
-    )
+    loss, said, p = reported(keras.Sequential([keras.Input((3,)), dense, keras.layers.Reshape((3,))]))
     assert not said
     assert loss == pytest.approx(twice(p), rel=1e-4)
 
