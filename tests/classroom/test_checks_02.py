@@ -137,6 +137,7 @@ def whole(stream, rows, steps):
         (lambda s, r, t: cut(s, r, t)[::-1], "time runs backwards"),
         (lambda s, r, t: cut(s, r, t)[:, :, ::-1], "within a row the values are to follow"),
         (lambda s, r, t: cut(s, r, t)[:-1], "batches fit"),
+        (lambda s, r, t: cut(s, r, t)[..., None], "one axis too many"),
         (
             lambda s, r, t: np.repeat(cut(s, 1, t)[: len(s) // (r * t)], r, axis=1),
             "a value stands in two rows",
@@ -186,10 +187,10 @@ def start_in_front(y, start):
         (lambda y, start: np.insert(y, 0, start), "one long row"),
         (
             lambda y, start: np.hstack([[start], y]),
-            "one number does not fit|One number does not fit|raised ValueError",
+            "One number does not fit|raised ValueError",
         ),
         (lambda y, start: np.where(y == 0, start, np.roll(y, 1, axis=1)), "the shape is right, the numbers are not"),
-        (lambda y, start: (start_in_front(y, start)[:, :-1], y), "a tuple of 2"),
+        (lambda y, start: (start_in_front(y, start)[:, :-1], y), "the shape is \\(2, 3, 6\\)"),
         (lambda y, start: "start", "this is a str"),
     ],
 )
@@ -305,6 +306,9 @@ def test_reads_padded_is_accepted_written_differently():
     def batch_norm(units, classes):  # its moving variance is no weight to be drawn at random
         return layers.BatchNormalization()
 
+    def layer_norm(units, classes):
+        return layers.LayerNormalization()
+
     def two_cells(units, classes):
         return layers.RNN([layers.GRUCell(units), layers.GRUCell(units)])
 
@@ -314,6 +318,7 @@ def test_reads_padded_is_accepted_written_differently():
         sequential(masking, both_ways, dense),
         sequential(masking, every_step, mean, dense),
         sequential(masking, batch_norm, rnn, dense),
+        sequential(masking, layer_norm, rnn, dense),
         sequential(masking, two_cells, dense),
     ):
         assert verdict(lesson_02.reads_padded, attempt).status == "right"
@@ -355,6 +360,11 @@ def unscaled(series, window, split):
     return *windows(series[:split], window), *windows(series[split:], window)
 
 
+def x_alone_scaled(series, window, split):
+    x, _, x_test, _ = prepared()(series, window, split)
+    return x, windows(series[:split], window)[1], x_test, windows(series[split:], window)[1]
+
+
 def least_and_largest(series, window, split):
     low, span = series[:split].min(), np.ptp(series[:split])
     return unscaled((series - low) / span, window, split)
@@ -387,6 +397,9 @@ test_unscaled.__test__ = False
         (shuffled, "split before windows are cut or shuffled"),
         (cut_too_early, "training windows; only 26 end before the split"),
         (unscaled, "Nothing is scaled"),
+        (x_alone_scaled, "y_train is not scaled"),
+        (lambda s, w, k: unscaled(s - s[:k].mean(), w, k), "Only the mean is taken off"),
+        (lambda s, w, k: unscaled((s - s[:k].mean()) / s[:k].var(), w, k), "divides by the variance"),
         (least_and_largest, "least and largest value"),
         (prepared(test=lambda series, split: series[split:]), "its own mean and std"),
         (test_unscaled, "The test part is not scaled"),

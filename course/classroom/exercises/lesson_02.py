@@ -90,10 +90,14 @@ _MISREAD = {
     (1, (32, 20, 5)): "Without return_sequences the layer gives its last state alone.",
     (1, (32, 20)): "There are 5 units, so 5 numbers come out; 20 is the number of steps.",
     (1, (32, 3)): "3 features go in; what comes out is a number for each unit.",
+    (1, (32, 3, 5)): "Features are replaced by units, not joined by them, and only the last state comes out.",
+    (2, (32, 20, 3, 5)): "The 3 features are gone: at each step a number for each unit comes out.",
     (2, (32, 5)): "return_sequences=True gives the state of every step.",
     (2, (32, 5, 20)): "Steps come before units: (batch, steps, units).",
     (2, (32, 20, 3)): "3 features go in; at each step a number for each unit comes out.",
     (3, (32, 2)): "Dense works on the last axis and leaves the others as they are, steps too.",
+    (3, (32, 40)): "Dense puts nothing side by side: each step keeps its place.",
+    (3, (32, 20, 3, 2)): "Dense replaces the last axis, which is units by then; it adds none.",
     (3, (32, 20, 5, 2)): "Dense replaces the last axis; it adds none.",
     (
         4,
@@ -104,6 +108,12 @@ _MISREAD = {
         (32, 40, 5),
     ): "The two directions are put side by side at each step, not one after the other.",
     (5, (32, 7)): "RepeatVector gives the whole vector at each of the 7 steps.",
+    (4, (32, 10)): "return_sequences=True is set in it: the steps stay.",
+    (4, (32, 20, 5, 2)): "No axis is added: the states of both are put side by side in the last one.",
+    (4, (2, 32, 20, 5)): "No axis is added: the states of both are put side by side in the last one.",
+    (5, (7, 32, 5)): "The batch comes first; the new axis of steps stands behind it.",
+    (5, (224, 5)): "The batch stays 32: the vector is repeated as steps, an axis of its own.",
+    (5, (32, 20, 35)): "RepeatVector takes what layer 1 gives, without steps, and makes an axis of the 7.",
     (5, (32, 5, 7)): "Steps come before units: (batch, steps, units).",
     (
         5,
@@ -174,6 +184,8 @@ def _fault(found, length, rows, steps):
     batches = length // (rows * steps)
     if found is None:
         return "an array of the stream's values is expected."
+    if found.shape == (batches, rows, steps, 1):
+        return "there is one axis too many: (batches, rows, steps) is asked for, features come later."
     if found.shape != (batches, rows, steps):
         swapped = found.ndim == 3 and found.shape == (rows, batches, steps) and batches != rows
         if swapped:
@@ -273,6 +285,10 @@ def _behind(y, start):
             "The answers are turned round. Only moved by one step are they asked for.",
         ),
         (
+            lambda y, start: _behind(y[:, ::-1], start)[:, :-1],
+            "Start stands where it should, but the answers are turned round: y is what the decoder is to say already.",
+        ),
+        (
             lambda y, start: np.pad(y, ((0, 0), (2, 0)), constant_values=start)[:, :-2],
             "This is moved by two steps; the letter before is one step back.",
         ),
@@ -362,7 +378,7 @@ def reads_padded(attempt):
     plain, behind = _answer(models[0], x)[0], _answer(models[1], padded)[0]
     for step in range(short):
         moved = x.copy()
-        moved[:, step] += 1
+        moved[:, step] += rng.normal(size=_SIZES["D"])  # not one number for all: a normalisation would take it off
         if np.allclose(_answer(models[0], moved)[0], plain, atol=1e-6):
             return checks.wrong(f"Step {step + 1} of {short} is no padding, and changes nothing in the answer.")
     if not np.allclose(plain, behind, atol=1e-5):
@@ -489,7 +505,18 @@ def _flaw(found, with_other, series, window, split, ddof):
         if np.allclose(_sorted(x), _sorted((_windows(series[:split], window)[0] - low) / span)):
             return "This scales by least and largest value; mean and std of the training part are asked for."
         if np.allclose(_sorted(x), _sorted(x_train)):
+            if np.allclose(np.sort(y), np.sort(series[window:split])):
+                return "y_train is not scaled: the target is to be in the units of its window."
             return "The windows are right, their targets are not: does a shuffle move x and y alike?"
+        mean, std = series[:split].mean(), series[:split].std()
+        others = {
+            "Only the mean is taken off: divide by the standard deviation, too.": (mean, 1),
+            "This divides by the variance; the standard deviation is its root.": (mean, std**2),
+            "The mean is not taken off.": (0, std),
+        }
+        for said, (less, over) in others.items():
+            if np.allclose(_sorted(x), _sorted(_windows((series[:split] - less) / over, window)[0])):
+                return said
         return "The training windows are not those of the first values, less their mean, over their std."
     for name, (a, b) in {
         "from the split": (x_test, y_test),
