@@ -142,7 +142,8 @@ def shapes(answer):
         full = (32, *given[1:]) if given[:1] == (None,) else given
         if full == right:
             continue
-        if full == right[1:] or full in {wrong[1:] for n, wrong in _MISREAD if n == number}:
+        without_batch = {right[1:]} | {wrong[1:] for n, wrong in _MISREAD if n == number and wrong[0] == 32}
+        if full[:1] != (32,) and full in without_batch:
             return checks.wrong(f"Shape {number}, {given}: the batch comes first, 32 sequences.")
         added = _MISREAD.get((number, full), "Keras' order is (batch, steps, units); which of them are left?")
         return checks.wrong(f"Shape {number}, {given}: {added}")
