@@ -284,7 +284,7 @@ tasks = {
 steps, weights = {name: [] for name in tasks}, []
 for name, (build, target) in tasks.items():
     for seed in SEEDS:
-        x = bits(19_200, T, seed)
+        x = bits(16_000, T, seed)
         model = trained(build, seed, x, target(x))
         steps[name].append(by_step(model, x_new, target(x_new)))
         weights.append(model.get_weights())  # the first three: so far
