@@ -474,7 +474,7 @@ ax = plots.lines(n, reversed_right, xlabel="letters in the string", ylabel="shar
 ax.plot(n, here, "kx", ls="none", label="1 to 6 letters, 800 updates, here")
 ax.plot(n, 6.0**-n, ":", color="0.5", label="guessing")
 ax.set(ylim=(-0.03, 1.03), title="What fails is the length that was not trained")
-ax.legend(title="recorded: median, range of five seeds", loc="lower left", fontsize=9)
+ax.legend(title="recorded: median, range of five seeds", loc="center left", fontsize=9)
 middle = {name: np.median(shares, axis=0) for name, shares in reversed_right.items()}
 said = "\n".join(
     f"{name}: " + ", ".join(f"{shares[k - 1]:.2f} at {k}" for k in (5, 6, 7, 8, 9, 10, 12))
@@ -541,7 +541,7 @@ named = {
 # The outcome
 ax = plots.lines(blank, named, xlabel="blank rows", ylabel="digits named right", ylim=(0, 1.03))
 ax.set_title("One blank row too many, and half of the digits are misread")
-ax.legend(title="median and range of three seeds", loc="center right")
+ax.legend(title="three seeds, median and range", loc="center right")
 plots.level(ax, 0.1, "chance")
 middles = {name: np.median(shares, axis=0) for name, shares in named.items()}
 said = "; ".join(
@@ -614,7 +614,7 @@ def on_a_walk(seed, split=700):
     """Forecast, today and tomorrow behind the split, and whether the range of training was never left."""
     walk = np.cumsum(np.random.default_rng(seed).normal(size=1000))
     walk = (walk - walk[:split].mean()) / walk[:split].std()
-    model = trained(forecast, seed, *windows(walk[:split]), epochs=20)
+    model = trained(forecast, seed, *windows(walk[:split]), epochs=15)
     x, y = windows(walk[split:])
     inside = (x.min(axis=1) >= walk[:split].min()) & (x.max(axis=1) <= walk[:split].max())
     return np.array(model(x))[:, 0], x[:, -1, 0], y[:, 0], inside[:, 0]
@@ -708,7 +708,7 @@ def prepared(way, seed):
 for way, errors in ppm.items():
     for seed in SEEDS:
         known, (x, y), unit = prepared(way, seed)
-        model = trained(forecast, seed, *known, epochs=30)
+        model = trained(forecast, seed, *known, epochs=20)
         errors.append(off(model(x), y) * unit)
 
 
@@ -767,9 +767,12 @@ check.prepare()
 # Split, then take mean and std of what is known, then cut: each part by itself.
 def solution_prepare(series, window, split):
     mean, std = series[:split].mean(), series[:split].std()
-    x_train, y_train = windows((series[:split] - mean) / std, window)
-    x_test, y_test = windows((series[split:] - mean) / std, window)
-    return x_train, y_train, x_test, y_test
+
+    def cut(part):  # or: windows((part - mean) / std, window)
+        rows = np.lib.stride_tricks.sliding_window_view((part - mean) / std, window + 1)
+        return rows[:, :-1, None], rows[:, -1:]
+
+    return *cut(series[:split]), *cut(series[split:])
 
 
 check.prepare(solution_prepare)
