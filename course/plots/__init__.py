@@ -12,12 +12,14 @@ from course.plots.gradients import (
     saturation,
     weight_norms,
 )
+from course.plots.kinds import SEQUENCE_KINDS, sequence_kind
 from course.plots.searches import best_so_far, learning_curves, parallel, scores
 
 __all__ = [
     "BLUE",
     "GREEN",
     "ORANGE",
+    "SEQUENCE_KINDS",
     "arrow",
     "axes",
     "best_so_far",
@@ -38,6 +40,7 @@ __all__ = [
     "rates",
     "saturation",
     "scores",
+    "sequence_kind",
     "show",
     "unrolled",
     "weight_norms",

@@ -11,7 +11,7 @@ from course.sequences.grammars import (
     sentences,
     words,
 )
-from course.sequences.tasks import adding, copy_memory, recall, temporal_order
+from course.sequences.tasks import adding, copy_memory, recall, reversal, temporal_order
 from course.sequences.text import manual, shakespeare
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "reber_best",
     "reber_closing",
     "recall",
+    "reversal",
     "sentences",
     "series",
     "shakespeare",

@@ -102,3 +102,23 @@ def copy_memory(n, delay, rng, items=10, symbols=8):
     y = np.full(codes.shape, symbols)
     y[:, -items:] = drawn
     return one_hot(codes, symbols + 2), y
+
+
+def reversal(n, longest, rng, letters=6):
+    """Return strings to be turned round, as numbers: x, what a decoder reads in training, and y, each (n, T).
+
+    Lengths are uniform from 1 to `longest`, T = longest + 1. 0 is padding, behind; 1 is the stop; letters are drawn
+    uniformly from 2 to letters + 1. y holds the letters of x from the last to the first, then the stop; what the
+    decoder reads is the stop, then y without its last step (teacher forcing).
+    The usual first task for an encoder and decoder (Sutskever, Vinyals & Le 2014).
+    Chance: k letters are all guessed right once in lettersᵏ. Floor: 0.
+    Solved: above .99 of the strings of a length exactly right, each answer read back as the next input.
+    """
+    n, longest = arguments.integer("n", n, at_least=1), arguments.integer("longest", longest, at_least=1)
+    arguments.generator("rng", rng)
+    arguments.integer("letters", letters, at_least=2)
+    lengths, step = rng.integers(1, longest + 1, (n, 1)), np.arange(longest + 1)
+    x = np.where(step < lengths, rng.integers(2, letters + 2, (n, longest + 1)), 0)
+    turned = np.take_along_axis(x, np.maximum(lengths - 1 - step, 0), axis=1)
+    y = np.where(step < lengths, turned, step == lengths)
+    return x, np.column_stack([np.ones(n, int), y[:, :-1]]), y

@@ -249,7 +249,7 @@ classroom.tally()
 # | # | question | minutes |
 # |---|---|---|
 # | [01](01_what_an_rnn_computes.ipynb) | What does an RNN compute, and how does it remember? | 60 |
-# | 02 | Which shapes of sequence problem are there? | 45 |
+# | [02](02_types_of_rnn.ipynb) | Which shapes of sequence problem are there? | 75 |
 # | [03](03_what_the_loss_tells.ipynb) | What does the cross-entropy loss tell the network? | 45 |
 # | [04](04_backpropagation_through_time.ipynb) | How does the gradient travel back through time? | 85 |
 # | [05](05_why_it_forgets.ipynb) | Why does a plain RNN lose what came early? | 60 |

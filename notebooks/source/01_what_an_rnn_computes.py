@@ -548,7 +548,8 @@ classroom.tally()
 # 3. A forecast means something only beside a baseline, over the years that you have, and grouped by what was known
 #    beforehand.
 #
-# **Next:** [05 · Why does a plain RNN lose what came early?](05_why_it_forgets.ipynb), or, for the mathematics first,
+# **Next:** [02 · Which shapes of sequence problem are there?](02_types_of_rnn.ipynb), or straight on to
+# [05 · Why does a plain RNN lose what came early?](05_why_it_forgets.ipynb), or, for the mathematics first,
 # [04 · How does the gradient travel back through time?](04_backpropagation_through_time.ipynb)
 #
 # **References.** J. L. Elman, *Finding structure in time*, Cognitive Science 14 (1990). H. Jaeger, *The "echo state" approach

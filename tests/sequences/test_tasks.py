@@ -24,10 +24,11 @@ def draw(name, seed=0, n=50):
         "copy_memory": lambda: sequences.copy_memory(n, 20, rng),
         "embedded_reber": lambda: sequences.embedded_reber(n, rng, length=30),
         "sentences": lambda: sequences.sentences(n, 20, rng),
+        "reversal": lambda: sequences.reversal(n, 6, rng),
     }[name]()
 
 
-ALL = ["recall", "adding", "temporal_order", "copy_memory", "embedded_reber", "sentences"]
+ALL = ["recall", "adding", "temporal_order", "copy_memory", "embedded_reber", "sentences", "reversal"]
 
 
 def codes_of(x):
@@ -254,6 +255,25 @@ def test_words_shows_a_sentence_with_and_without_its_last_word():
     assert start.split() == [sequences.VOCABULARY[code] for code in codes_of(x)[0]]
 
 
+@quick
+@given(n=COUNTS, longest=st.integers(1, 12), letters=st.integers(2, 9), seed=SEEDS)
+def test_reversal_asks_for_the_letters_from_the_last_to_the_first_and_a_stop(n, longest, letters, seed):
+    for x, read, y in zip(*sequences.reversal(n, longest, np.random.default_rng(seed), letters), strict=True):
+        word = [code for code in x.tolist() if code]
+        assert len(x) == len(y) == longest + 1
+        assert 1 <= len(word) <= longest
+        assert all(2 <= code < letters + 2 for code in word)
+        assert x.tolist() == word + [0] * (longest + 1 - len(word))  # padded behind
+        assert y.tolist() == [*word[::-1], 1] + [0] * (longest - len(word))
+        assert read.tolist() == [1, *y.tolist()[:-1]]
+
+
+def test_reversal_draws_lengths_and_letters_uniformly():
+    x, _, _ = sequences.reversal(20_000, 6, np.random.default_rng(11))
+    assert_uniform(np.count_nonzero(x, axis=1), range(1, 7))
+    assert_uniform(x[x > 0], range(2, 8))
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_same_seed_same_data_and_other_seed_other_data(name):
     for first, again, other in zip(draw(name, 1), draw(name, 1), draw(name, 2), strict=True):
@@ -297,6 +317,9 @@ RNG = np.random.default_rng(0)
         (ValueError, "y", lambda: sequences.reber_best(np.zeros(5))),
         (ValueError, "y", lambda: sequences.reber_closing(np.full((2, 9), -1))),
         (ValueError, "gap", lambda: sequences.sentences(2, 1, RNG)),
+        (ValueError, "longest", lambda: sequences.reversal(2, 0, RNG)),
+        (ValueError, "letters", lambda: sequences.reversal(2, 5, RNG, letters=1)),
+        (TypeError, "rng", lambda: sequences.reversal(2, 5, 0)),
         (TypeError, "n", lambda: sequences.sentences(True, 5, RNG)),
         (ValueError, "x", lambda: sequences.words(np.zeros((2, 3, 4)))),
         (ValueError, "y", lambda: sequences.words(np.zeros((2, 3, 21)), np.zeros(3, int))),

@@ -53,6 +53,9 @@ def test_kinds_names_the_mistake(answer, hint):
             "one_to_one",
         ],
         dict(enumerate(KINDS)),
+        np.array(KINDS),
+        with_answer(KINDS, 2, "many to many (in step)"),
+        with_answer(KINDS, 3, "encoder/decoder"),
     ],
 )
 def test_kinds_is_accepted_in_other_words(answer):
@@ -103,6 +106,7 @@ def test_shapes_is_accepted_in_other_forms_and_agrees_with_keras():
         SHAPES,
         tuple(list(shape) for shape in SHAPES),
         [(None, *shape[1:]) for shape in SHAPES],
+        dict(enumerate(SHAPES)),
     ):
         assert verdict(lesson_02.shapes, answer).status == "right"
     wrong(lesson_02.shapes, SHAPES[:3], "five shapes is expected")
@@ -133,6 +137,7 @@ def whole(stream, rows, steps):
         (lambda s, r, t: cut(s, r, t)[::-1], "time runs backwards"),
         (lambda s, r, t: cut(s, r, t)[:, :, ::-1], "within a row the values are to follow"),
         (lambda s, r, t: cut(s, r, t)[:-1], "batches fit"),
+        (lambda s, r, t: cut(s, r, t)[..., None], "one axis too many"),
         (
             lambda s, r, t: np.repeat(cut(s, 1, t)[: len(s) // (r * t)], r, axis=1),
             "a value stands in two rows",
@@ -153,20 +158,61 @@ def test_in_order_names_the_mistake(attempt, hint):
 def test_in_order_is_accepted_written_differently():
     def by_loops(stream, rows, steps):
         batches = len(stream) // (rows * steps)
-        starts = [
-            [row * batches * steps + k * steps for row in range(rows)] for k in range(batches)
-        ]
+        starts = [[row * batches * steps + k * steps for row in range(rows)] for k in range(batches)]
         return [[list(stream[s : s + steps]) for s in row] for row in starts]
 
     def pieces_with_a_rest_each(stream, rows, steps):
         pieces = np.array_split(stream[: len(stream) // rows * rows], rows)
         batches = len(stream) // (rows * steps)
-        return np.stack(
-            [[p[k * steps : (k + 1) * steps] for p in pieces] for k in range(batches)]
-        )
+        return np.stack([[p[k * steps : (k + 1) * steps] for p in pieces] for k in range(batches)])
 
     for attempt in (cut, by_loops, pieces_with_a_rest_each):
         assert verdict(lesson_02.in_order, attempt).status == "right"
+
+
+# What the decoder reads in training
+
+
+def start_in_front(y, start):
+    return np.insert(y, 0, start, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "hint"),
+    [
+        (lambda y, start: y.copy(), "it learns to copy its input"),
+        (lambda y, start: np.c_[y[:, 1:], np.full(len(y), start)], "moved the wrong way"),
+        (start_in_front, "one step too many"),
+        (lambda y, start: start_in_front(y, 0)[:, :-1], "which is padding"),
+        (lambda y, start: np.insert(y, 0, start), "one long row"),
+        (
+            lambda y, start: np.hstack([[start], y]),
+            "One number does not fit|raised ValueError",
+        ),
+        (lambda y, start: np.where(y == 0, start, np.roll(y, 1, axis=1)), "the shape is right, the numbers are not"),
+        (lambda y, start: (start_in_front(y, start)[:, :-1], y), "the shape is \\(2, 3, 6\\)"),
+        (lambda y, start: "start", "this is a str"),
+    ],
+)
+def test_decoder_inputs_names_the_mistake(attempt, hint):
+    found = verdict(lesson_02.decoder_inputs, attempt)
+    assert found.status == "wrong", found
+    assert re.search(hint, found.message), found
+
+
+def test_decoder_inputs_is_accepted_written_differently():
+    def rolled(y, start):
+        y = np.roll(y, 1, axis=1)
+        y[:, 0] = start
+        return y
+
+    for attempt in (
+        lambda y, start: start_in_front(y[:, :-1], start),
+        lambda y, start: [[start, *row[:-1]] for row in y.tolist()],
+        lambda y, start: np.hstack([np.full((len(y), 1), start), y[:, :-1]]).astype("float32"),
+        rolled,
+    ):
+        assert verdict(lesson_02.decoder_inputs, attempt).status == "right"
 
 
 # The mask
@@ -211,6 +257,7 @@ def every_step(units, classes):
             "With T the number of weights changes",
         ),
         (sequential(masking, rnn), "the model says"),
+        (sequential(masking, lambda u, c: layers.LSTM(32), dense), "no recurrent layer has 4, but 32"),
         (
             sequential(masking, lambda u, c: layers.SimpleRNN(u, go_backwards=True)),
             "the model says",
@@ -256,11 +303,23 @@ def test_reads_padded_is_accepted_written_differently():
     def mean(units, classes):
         return layers.GlobalAveragePooling1D()
 
+    def batch_norm(units, classes):  # its moving variance is no weight to be drawn at random
+        return layers.BatchNormalization()
+
+    def layer_norm(units, classes):
+        return layers.LayerNormalization()
+
+    def two_cells(units, classes):
+        return layers.RNN([layers.GRUCell(units), layers.GRUCell(units)])
+
     for attempt in (
         sequential(masking, rnn, dense),
         functional,
         sequential(masking, both_ways, dense),
         sequential(masking, every_step, mean, dense),
+        sequential(masking, batch_norm, rnn, dense),
+        sequential(masking, layer_norm, rnn, dense),
+        sequential(masking, two_cells, dense),
     ):
         assert verdict(lesson_02.reads_padded, attempt).status == "right"
 
@@ -301,6 +360,11 @@ def unscaled(series, window, split):
     return *windows(series[:split], window), *windows(series[split:], window)
 
 
+def x_alone_scaled(series, window, split):
+    x, _, x_test, _ = prepared()(series, window, split)
+    return x, windows(series[:split], window)[1], x_test, windows(series[split:], window)[1]
+
+
 def least_and_largest(series, window, split):
     low, span = series[:split].min(), np.ptp(series[:split])
     return unscaled((series - low) / span, window, split)
@@ -333,11 +397,15 @@ test_unscaled.__test__ = False
         (shuffled, "split before windows are cut or shuffled"),
         (cut_too_early, "training windows; only 26 end before the split"),
         (unscaled, "Nothing is scaled"),
+        (x_alone_scaled, "y_train is not scaled"),
+        (lambda s, w, k: unscaled(s - s[:k].mean(), w, k), "Only the mean is taken off"),
+        (lambda s, w, k: unscaled((s - s[:k].mean()) / s[:k].var(), w, k), "divides by the variance"),
         (least_and_largest, "least and largest value"),
         (prepared(test=lambda series, split: series[split:]), "its own mean and std"),
         (test_unscaled, "The test part is not scaled"),
         (prepared(cut=answer_in_the_window), "y_train stands in x_train already"),
         (y_shuffled_alone, "does a shuffle move x and y alike"),
+        (lambda s, w, k: [prepared()(s, w, k)[n] for n in (0, 2, 1, 3)], "The order is x_train, y_train"),
         (lambda s, w, k: prepared()(s, w, k)[:2], "Four results are expected"),
         (lambda s, w, k: prepared()(s, w - 1, k), "x_train is to have 4 values a row"),
         (lambda s, w, k: prepared()(s, w, k - 5), "training windows; 26 fit"),
@@ -361,7 +429,23 @@ def test_prepare_is_accepted_written_differently():
         order = np.random.default_rng(1).permutation(len(x))
         return x[order, :, 0], y[order, 0], x_test[..., 0], y_test[:, 0]
 
-    for attempt in (prepared(), test_windows_reach_back, flat_and_shuffled_after_the_split):
+    def shuffled_anew_each_time(series, window, split):
+        x, y, *test = prepared()(series, window, split)
+        order = np.random.default_rng().permutation(len(x))
+        return x[order], y[order], *test
+
+    def as_pandas_does(series, window, split):
+        mean, std = series[:split].mean(), series[:split].std(ddof=1)
+        scaled = (series - mean) / std
+        return *windows(scaled[:split], window), *windows(scaled[split:], window)
+
+    for attempt in (
+        prepared(),
+        test_windows_reach_back,
+        flat_and_shuffled_after_the_split,
+        shuffled_anew_each_time,
+        as_pandas_does,
+    ):
         assert verdict(lesson_02.prepare, attempt).status == "right"
 
 
@@ -372,7 +456,7 @@ def test_exercises_are_not_attempted_before_they_are_answered():
 
     for check in (lesson_02.kinds, lesson_02.shapes):
         assert check(...).status == "not attempted"
-    for check in (lesson_02.in_order, lesson_02.reads_padded, lesson_02.prepare):
+    for check in (lesson_02.in_order, lesson_02.decoder_inputs, lesson_02.reads_padded, lesson_02.prepare):
         assert check(stub).status == check(...).status == "not attempted"
 
 
@@ -381,6 +465,7 @@ def test_hints_are_staged():
         lesson_02.kinds,
         lesson_02.shapes,
         lesson_02.in_order,
+        lesson_02.decoder_inputs,
         lesson_02.reads_padded,
         lesson_02.prepare,
     ):

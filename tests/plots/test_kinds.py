@@ -33,11 +33,7 @@ def close_figures():
 def answers(ax):
     """The answers that are written above the states."""
     top = max(text.get_position()[1] for text in ax.texts)
-    return [
-        text.get_text()
-        for text in ax.texts
-        if text.get_position()[1] == top and text.get_text()
-    ]
+    return [text.get_text() for text in ax.texts if text.get_position()[1] == top and text.get_text()]
 
 
 @pytest.mark.parametrize("kind", plots.SEQUENCE_KINDS)
@@ -50,11 +46,7 @@ def test_an_answer_stands_there_as_soon_as_it_can_be_known(kind):
 
 
 def test_a_masked_state_is_handed_on_as_it_is():
-    states = [
-        text.get_text()
-        for text in plots.sequence_kind("masked").texts
-        if text.get_text().startswith("$h")
-    ]
+    states = [text.get_text() for text in plots.sequence_kind("masked").texts if text.get_text().startswith("$h")]
     assert states == ["$h_1$", "$h_2$", "$h_2$", "$h_2$"]
 
 
