@@ -8,7 +8,7 @@ import random
 import threading
 
 from course.classroom import checks
-from course.classroom.exercises import lesson_00, lesson_01, lesson_04, lesson_05, lesson_08, lesson_12
+from course.classroom.exercises import lesson_00, lesson_01, lesson_04, lesson_05, lesson_06, lesson_08, lesson_12
 import jupytext
 import numpy as np
 import pytest
@@ -193,7 +193,7 @@ def test_several_results_are_compared_one_by_one():
 
 ALL = [
     check
-    for lesson in (lesson_00, lesson_01, lesson_04, lesson_05, lesson_08, lesson_12)
+    for lesson in (lesson_00, lesson_01, lesson_04, lesson_05, lesson_06, lesson_08, lesson_12)
     for check in vars(lesson).values()
     if isinstance(check, checks.Check)
 ]
@@ -226,7 +226,7 @@ def test_an_odd_answer_is_wrong_and_breaks_nothing(check, answer):
     assert verdict(check, answer).status == "wrong"
 
 
-@pytest.mark.parametrize("lesson", ["00", "01", "04", "05", "08", "12"])
+@pytest.mark.parametrize("lesson", ["00", "01", "04", "05", "06", "08", "12"])
 def test_the_exercise_cells_of_a_lesson_work_together(lesson):
     """Checked before the exercise is run, untouched, and solved: which leaves the learner's answer as it was."""
     (source,) = SOURCES.glob(f"{lesson}_*.py")

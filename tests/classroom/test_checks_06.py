@@ -22,8 +22,8 @@ def per_variable(gradients, threshold):
 
 
 def in_place_of_zero(gradients, threshold):
-    n = total(gradients)
-    return [g * min(1, np.float64(threshold) / n) for g in gradients]
+    with np.errstate(invalid="ignore"):
+        return [g / total(gradients) * min(total(gradients), threshold) for g in gradients]
 
 
 def added(gradients, threshold):
@@ -48,21 +48,15 @@ def added(gradients, threshold):
         (in_place_of_zero, "0 becomes NaN"),
         (added, "The norms of the variables have been added up"),
         (
-            lambda gs, t: [
-                g * min(1, t / max(sum((p**2).sum() for p in gs), 1e-9)) for g in gs
-            ],
+            lambda gs, t: [g * min(1, t / max(sum((p**2).sum() for p in gs), 1e-9)) for g in gs],
             "The root is missing",
         ),
         (
-            lambda gs, t: [
-                g * min(1, t / max(max(np.linalg.norm(p) for p in gs), 1e-9)) for g in gs
-            ],
+            lambda gs, t: [g * min(1, t / max(max(np.linalg.norm(p) for p in gs), 1e-9)) for g in gs],
             "the largest norm of a variable",
         ),
         (
-            lambda gs, t: [
-                g * min(1, t / max(max(abs(p).max() for p in gs), 1e-9)) for g in gs
-            ],
+            lambda gs, t: [g * min(1, t / max(max(abs(p).max() for p in gs), 1e-9)) for g in gs],
             "This is the largest entry",
         ),
         (
@@ -77,9 +71,7 @@ def added(gradients, threshold):
         (lambda gs, t: gs, "Nothing is clipped"),
         (lambda gs, t: [g for g in gs if np.linalg.norm(g) < t], "3 results are expected"),
         (
-            lambda gs, t: (
-                np.concatenate([g.ravel() for g in gs]) * min(1, t / max(total(gs), 1e-9))
-            ),
+            lambda gs, t: np.concatenate([g.ravel() for g in gs]) * min(1, t / max(total(gs), 1e-9)),
             "in one long vector",
         ),
         (lambda gs, t: total(gs), "3 results are expected"),
@@ -171,7 +163,7 @@ def tail(losses):
 @pytest.mark.parametrize(
     ("attempt", "hint"),
     [
-        (lambda x, c: np.mean(tail(x).mean(axis=1) > c), "`nan > chance` is False"),
+        (lambda x, c: np.mean(tail(x).mean(axis=1) > c), "`nan > limit` is False"),
         (lambda x, c: np.mean(np.isnan(tail(x)).any(axis=1)), "the runs with NaN alone"),
         (lambda x, c: np.mean(np.isnan(x).any(axis=1)), "the runs with NaN alone"),
         (
@@ -217,6 +209,64 @@ def test_diverged_share_is_accepted_written_differently():
         assert verdict(lesson_06.diverged_share, attempt).status == "right"
 
 
+# What truncation leaves out
+
+
+def size(g):
+    return np.sqrt((g**2).sum())
+
+
+@pytest.mark.parametrize(
+    ("attempt", "hint"),
+    [
+        (lambda terms, w: size(terms[w + 1 :].sum(0)) / size(terms.sum(0)), "One term too few"),
+        (lambda terms, w: size(terms[w - 1 :].sum(0)) / size(terms.sum(0)), "One term too many"),
+        (lambda terms, w: size(terms[:w].sum(0)) / size(terms.sum(0)), "what is kept"),
+        (lambda terms, w: 1 - size(terms[:w].sum(0)) / size(terms.sum(0)), "do not add up"),
+        (
+            lambda terms, w: sum(map(size, terms[w:])) / sum(map(size, terms)),
+            "This adds up norms",
+        ),
+        (lambda terms, w: size(terms[w:]) / size(terms), "side by side"),
+        (lambda terms, w: size(terms[: len(terms) - w].sum(0)) / size(terms.sum(0)), "the last ones as the near"),
+        (lambda terms, w: size(terms[w:].sum(0)), "divide it by the norm of the whole"),
+        (lambda terms, w: size(terms[w:].sum(0)) / size(terms[:w].sum(0)), "relative to what is kept"),
+        (lambda terms, w: (terms[w:].sum(0) ** 2).sum() / (terms.sum(0) ** 2).sum(), "The root is missing"),
+        (lambda terms, w: abs(terms[w:].sum()) / abs(terms.sum()), "all entries into one number"),
+        (lambda terms, w: 1 - w / len(terms), "whatever their size"),
+        (lambda terms, w: terms[w:].sum(0) / size(terms.sum(0)), "This is a matrix"),
+        (lambda terms, w: terms[w:].mean(0), "a single number"),
+        (lambda terms, w: size(terms[w:].mean(0)) / size(terms.mean(0)), "is not it"),
+        (lambda terms, w: size(terms[w % len(terms)]) / size(terms.sum(0)), "is not it"),
+        (lambda terms: 0.5, "TypeError"),
+        (0.5, "a function is expected"),
+    ],
+)
+def test_bias_names_the_mistake(attempt, hint):
+    wrong(lesson_06.bias, attempt, hint)
+
+
+def test_bias_is_accepted_written_differently():
+    def by_difference(terms, window):
+        whole, kept = terms.sum(axis=0), terms[:window].sum(axis=0)
+        return np.linalg.norm(whole - kept) / np.linalg.norm(whole)
+
+    def looping(terms, window):
+        whole, cut = 0, np.zeros_like(terms[0])
+        for d, term in enumerate(terms):
+            whole = whole + term
+            if d >= window:
+                cut += term
+        return float(np.sqrt((cut**2).sum() / (whole**2).sum()))
+
+    def with_einsum(terms, window):
+        far = np.arange(len(terms)) >= window
+        return np.linalg.norm(np.einsum("t,tij->ij", far, terms).ravel()) / size(terms.sum(0))
+
+    for attempt in (by_difference, looping, with_einsum):
+        assert verdict(lesson_06.bias, attempt).status == "right"
+
+
 # A training that loses an epoch at most
 
 
@@ -234,11 +284,7 @@ def fitting(
     def train(build, x, y, folder):
         for threshold in (None if first else 1.0, again):
             model = build(threshold)
-            callbacks = (
-                [keras.callbacks.TerminateOnNaN(raise_error=raise_error)]
-                if raise_error is not None
-                else []
-            )
+            callbacks = [keras.callbacks.TerminateOnNaN(raise_error=raise_error)] if raise_error is not None else []
             callbacks += [keras.callbacks.BackupAndRestore(folder, **options)] if backup else []
             try:
                 model.fit(x, y, batch_size=4, epochs=6, callbacks=callbacks, verbose=0)
