@@ -1,16 +1,17 @@
 # %% [markdown]
 # # 06 · Why does training suddenly blow up, and what stops it?
 #
-# For hundreds of updates the loss falls. Then, from one update to the next, it is a thousand times larger, or NaN. In this
-# lesson you see the place where that happens, record a training up to its last number, and count what prevents it.
+# For many updates the loss falls. Then, from one update to the next, it is ten times larger, or NaN. You see the place where
+# that happens, record trainings up to their last number, and count what prevents it.
 #
 # **You will be able to**
 # - clip a gradient so that its direction stays and its step has a length you know;
 # - choose the threshold from recorded norms;
 # - say whether a run has diverged, and how often each of the usual cures prevents it;
-# - set up `fit` so that a run that blows up loses an epoch at most.
+# - say what truncated backpropagation cuts, and when that helps;
+# - set up `fit` so that a run that blows up loses an epoch at most, and say when it does not.
 #
-# **50 minutes** · needs: [05](05_why_it_forgets.ipynb) · letters: [notation](../docs/notation.md); besides, $g$ is a gradient here,
+# **65 minutes** · needs: [05](05_why_it_forgets.ipynb) · letters: [notation](../docs/notation.md); besides, $g$ is a gradient here,
 # $\eta$ a learning rate, $\theta$ a threshold
 
 # %%
@@ -77,9 +78,9 @@ plots.show(
 )
 
 # %% [markdown]
-# **What to notice.** On the line $b = 0.5 - 0.62\, w$ the unit rests at $h_0$ for ever. A little above it, the unit ends
-# high; a little below, low. On the line each step multiplies a small deviation by $w\, h_0 (1 - h_0) = 0.235\, w$. From
-# $w = 4.26$ on that is above 1, and it happens 50 times: the product of lesson 05, growing. The gradient *explodes*.
+# **What to notice.** On the line $b = 0.5 - 0.62\, w$ the unit rests at $h_0$; a little above, it ends
+# high, a little below, low. On the line each step multiplies a small deviation by $w\, h_0 (1 - h_0) = 0.235\, w$. From
+# $w = 4.26$ on that is above 1, 50 times over: the product of lesson 05, growing. The gradient **explodes**.
 
 # %%
 near = np.concatenate([-np.logspace(-12, -1, 800), np.logspace(-12, -1, 800)])
@@ -89,8 +90,7 @@ for w in (4.5, 5.0, 6.0):
     print(f"w = {w}: factor over 50 steps {factor:.0e}, largest gradient {steepest:.0e}")
 
 # %% [markdown]
-# Now descend: subtract $\eta\, g$ from $(w, b)$, with $g$ the gradient, from a place on the gentle slope at $w = 5$. There
-# the steps are less than 0.01 long.
+# Now descend: subtract $\eta\, g$ from $(w, b)$, with $g$ the gradient, beginning on the gentle slope at $w = 5$.
 #
 # **Predict, then run.** The learning rate is 0.03. How long is the longest of 200 steps? (The picture above is 3 wide.)
 
@@ -118,29 +118,28 @@ def steps(path):
 # %% tags=["outcome"] jupyter={"source_hidden": true}
 # The outcome
 def drawn(eta):
-    """Draw the paths without clipping and with it over the contours; return axes, a caption and their end losses."""
+    """Draw the paths without clipping and with it over the contours; return axes and a caption."""
     ax = plt.subplots(figsize=(7.2, 4))[1]
     w, b = np.meshgrid(np.linspace(3.5, 6, 400), np.linspace(-3.4, -1.4, 500))
     ax.contourf(w, b, unit(w, b)[0], levels=20, cmap="Greys", alpha=0.6)
     told = []
     for name, theta, look in (("no clipping", np.inf, "C1o--"), ("clipped at 1", 1.0, "C0s-")):
         path = descend(eta, theta)
-        end = unit(*path[-1])[0]
+        end, longest = unit(*path[-1])[0], steps(path).max()
         ax.plot(
             *path.T, look, markersize=3, linewidth=1, label=f"{name}: loss {end:.3f} at the end"
         )
-        told.append(f"{name}, longest step {steps(path).max():.2g}, loss {end:.3f} after 200")
+        told.append(f"{name}, longest step {longest:.2g}, loss {end:.3f} after 200")
     ax.set(xlim=(3.5, 6), ylim=(-3.4, -1.4), xlabel="w", ylabel="b")
-    ax.set_title(
-        f"Learning rate {eta}: the wall throws one path, not the other"
-        if eta > 0.005
-        else f"Learning rate {eta}"
-    )
+    ax.set_title(f"Learning rate {eta}: the descent without clipping and with it")
     ax.legend(loc="upper right")
     return ax, f"Learning rate {eta}: {'; '.join(told)}."
 
 
+# %% tags=["outcome"] jupyter={"source_hidden": true}
+# The outcome
 ax, caption = drawn(0.03)
+ax.set_title("The wall throws the one that is not clipped")
 plots.show(
     ax,
     alt=f"Contours of the loss, dark is high, with two paths that begin at (5, -2.4). {caption}",
@@ -149,8 +148,8 @@ print(caption)
 longest_step.outcome(round(steps(descend(0.03)).max(), 1), margin=3)
 
 # %% [markdown]
-# **What to notice.** Just beside the wall the gradient is not wrong: it points straight away from the wall. It is *long*, and the step is
-# as long as $\eta$ times the gradient, however thin the wall. Cut to a length of $\theta = 1$, the step is at most
+# **What to notice.** At the wall the gradient is not wrong: it points straight across. It is *long*, and the step is
+# $\eta$ times as long, however thin the wall. **Clipped** to a length of $\theta = 1$, a step is at most
 # $\eta\, \theta$. Turn the learning rate:
 
 # %% tags=["dial"] jupyter={"source_hidden": true}
@@ -163,11 +162,11 @@ alts = [
 plots.dial(frames, label="learning rate", values=rates, captions=captions, alts=alts, start=2)
 
 # %% [markdown]
-# A small rate meets the wall later, and is thrown less far. With clipping, every rate here ends lower than it began.
+# A small rate is thrown less far.
 #
 # ### Exercise 1 · Clip
-# A network has several weight arrays, and so has its gradient. The *global norm* is the norm over all of them together,
-# $\lVert g \rVert = \sqrt{\sum_w \lVert g_w \rVert^2}$. Write what Keras calls `global_clipnorm`: if the global norm is above
+# A network's gradient has an array $g_w$ for each of its weights $w$; its **global norm** is taken over all together,
+# $\lVert g \rVert = \sqrt{\sum_w \lVert g_w \rVert^2}$. Write Keras' `global_clipnorm`: if the global norm is above
 # the threshold, all arrays are multiplied by one factor, so that it becomes the threshold.
 
 
@@ -193,8 +192,8 @@ check.clip_by_global_norm(solution_clip_by_global_norm)
 # %% [markdown]
 # ## 2 · A training, recorded to its last number
 #
-# Now a network: 32 units read random signs and say at every step whether the sign 8 steps before was a plus. The loss is
-# the cross-entropy; at chance it is $\ln 2 = 0.69$. $U$ starts orthogonal, as in Keras, or such a matrix times 2.
+# Now networks: 32 units read random signs and say at every step whether the sign 8 steps before was a plus. The loss is
+# the cross-entropy; at chance it is $\ln 2 = 0.69$. $U$ starts orthogonal, as in Keras, or as such a matrix times 2.
 
 # %%
 settings = {"length": 60, "back": 8, "units": 32, "batch_size": 32}
@@ -242,8 +241,8 @@ def network(name, seed, slower=1, **clipping):
 
 
 # %% [markdown]
-# `GradientNorms` (from this course) writes the norms of the gradients into the history of `fit`, as they are *before*
-# clipping: mean and maximum over an epoch. With one update an epoch we get every single one.
+# The course's `GradientNorms` writes the norms of the gradients, as they are *before* clipping, into the history of `fit`: mean
+# and maximum over an epoch. With one update an epoch we get every single one.
 
 
 # %%
@@ -283,10 +282,10 @@ recorded = {name: record(name, shown_seed) for name in networks}
 # %% tags=["outcome"] jupyter={"source_hidden": true}
 # The outcome
 figure, axs = plt.subplots(2, 1, figsize=(8, 5.4), sharex=True)
-told, ends = [], {}
+told = []
 for name, (losses, norms, _) in recorded.items():
     broken = np.flatnonzero(~np.isfinite(losses + norms))
-    ends[name] = last = broken[0] if len(broken) else len(losses)
+    last = broken[0] if len(broken) else len(losses)
     for ax, values in zip(axs, (losses, norms), strict=True):
         (line,) = ax.plot(np.arange(1, last + 1), values[:last], label=name, linewidth=1.2)
         if last < len(losses):
@@ -310,9 +309,9 @@ named = {(False, False, True): 0, (True, True, False): 1, (True, True, True): 2}
 end_in_nan.outcome(end_in_nan.choices[named[nan]])
 
 # %% [markdown]
-# **What to notice.** (C12) The states of ReLU have no bound: norm, weights and loss grow until a number is too large for the
-# computer. Those of tanh stay between −1 and 1: no NaN, the loss jumps, or stays at chance. That is worse, as nobody is
-# told. Why does it not come back? Look at what the long steps have left (C15):
+# **What to notice.** (C12) ReLU states have no bound: norm, weights and loss grow until a number is too large for the
+# computer. Those of tanh stay between −1 and 1: no NaN, and nobody is told. Why do they not come back? Look at
+# what the long steps have left (C15):
 
 
 # %%
@@ -343,9 +342,8 @@ for name in ("tanh", "tanh, U x 2"):
 # | `clipnorm=`$\theta$ | each array $g_w$ times $\min(1, \theta / \lVert g_w \rVert)$, by itself |
 # | `clipvalue=`$\theta$ | each number cut to the range from $-\theta$ to $\theta$ |
 #
-# All keep the gradient below a value (C17). Which keep its direction? We take the gradients at 60 starts, by hand as in
-# [lesson 04](04_backpropagation_through_time.ipynb), with $U$ times 1 to 3, and measure the angle between each and what clipping
-# makes of it.
+# All keep the gradient below a value (C17). Which keep its direction? For 60 starts, with $U$ times 1 to 3, we measure the angle
+# between the gradient (by hand, as in [lesson 04](04_backpropagation_through_time.ipynb)) and what clipping makes of it.
 
 
 # %%
@@ -411,10 +409,10 @@ turned.outcome(round(angles["clipvalue"][lengths.argmax()]), margin=10)
 
 # %% [markdown]
 # **What to notice.** One factor for all turns nothing. `clipnorm` gives every long array the same length; `clipvalue` makes all
-# large numbers equal. At 90 degrees nothing of a direction would be left.
+# large numbers equal.
 #
-# Where should $\theta$ be? Look before you clip, in a run that goes well: here the tanh network with a tenth of the rate.
-# `GradientNorms(thresholds=[…])` counts how many updates would have been clipped.
+# Where should $\theta$ be? Look before you clip, in a run that goes well: the tanh network with a tenth of the rate.
+# `GradientNorms(thresholds=[…])` counts the updates that would have been clipped.
 
 # %%
 thresholds = [0.03, 0.1, 0.3, 1.0]
@@ -428,7 +426,7 @@ print(shares.round(2).to_string())
 
 # %% [markdown]
 # ### Exercise 2 · Choose the threshold
-# `norms` are the recorded global norms of a run; those after it broke are NaN or infinite. Leave these out, and return the
+# `norms` are the recorded global norms of a run, NaN or infinite after it broke. Leave these out, and return the
 # threshold that a `share` of the others exceeds (0.1: one in ten).
 
 
@@ -454,12 +452,12 @@ check.threshold(solution_threshold)
 # %% [markdown]
 # ## 4 · What stops it, counted
 #
-# A run that never showed NaN may be lost, and a loss that jumped may come back. So we say beforehand: a run
-# has **diverged** if the mean loss of its last tenth is not finite, or above 1.1 times chance: worse than knowing nothing.
-# It has **learned** if that mean is below a quarter of chance.
+# A run without NaN may be lost, and a loss that jumped may come back. So we say beforehand: a run
+# has **diverged** if the mean loss of its last tenth is not finite, or above 1.1 times chance, worse than knowing nothing;
+# it has **learned** if that mean is below a quarter of chance.
 #
 # ### Exercise 3 · Diverged, or not
-# `losses` has a row for each run. Return the share of the rows that diverged: the mean of the last tenth is NaN, infinite
+# `losses` has a row for each run. Return the share of the rows that diverged: the last tenth's mean is NaN, infinite
 # or above `limit`.
 
 
@@ -483,9 +481,9 @@ def solution_diverged_share(losses, limit):
 check.diverged_share(solution_diverged_share)
 
 # %% [markdown]
-# `data/06_divergence.csv` holds fifteen seeds of our three networks with each of ten cures: 400 updates on Keras' JAX backend from the
-# very weights of `start` (`data/record_06.py`). *Warm-up* lets the rate rise in a straight line over the
-# first 100 updates; *LSTM* has the same rate and gain; *truncated* stops the way back every 20 steps, or every 5.
+# `data/06_divergence.csv` holds fifteen seeds of our three networks, as they are and with nine cures: 400 updates from the
+# weights of `start` (`data/record_06.py`, JAX backend). *Warm-up*: the rate rises in a straight line over 100
+# updates; *LSTM*: same rate and gain; *truncated*: the way back ends every 20 steps, or every 5.
 #
 # **Predict, then run.** What lets most networks with $U \times 2$ learn?
 
@@ -553,9 +551,9 @@ helps_most.outcome(helps_most.choices[int(np.argmax(of_choices))])
 #
 # ## 5 · When the direction is wrong
 #
-# *Truncated* backpropagation through time with a window of 20 lets the loss at step $t$ reach $h_t, \ldots, h_{t-19}$ and no
-# further. (Blocks, as in the record, cut at fixed places; $V$ and $b_V$ always get their whole gradient.) One reads that this "leaves some weights without an update" (C16). To see what is missing,
-# compare gradients, and ask of any gradient: do two batches, with the same weights, agree on it?
+# **Truncated** backpropagation through time with a window of 20 lets the loss at step $t$ reach $h_t, \ldots, h_{t-19}$ and no
+# further. (The record's blocks end at fixed places.) One reads that it "leaves some weights without
+# an update" (C16). We count these, and ask of each gradient: do two batches agree on it?
 #
 # **Predict, then run.** With $U \times 2$ at its start, what is the angle between the whole gradients of two batches of 32?
 

@@ -69,6 +69,9 @@ def added(gradients, threshold):
         ),
         (lambda gs, t: [0 * g for g in gs] if total(gs) > t else gs, "is thrown away"),
         (lambda gs, t: gs, "Nothing is clipped"),
+        (lambda gs, t: [g * max(1, total(gs) / t) for g in gs], "upside down"),
+        (lambda gs, t: [g * t / total(gs) if 0 < total(gs) < t else g for g in gs], "wrong way round"),
+        (lambda gs, t: [g * np.sqrt(min(1, t / max(total(gs), 1e-9))) for g in gs], "The global norm was"),
         (lambda gs, t: [g for g in gs if np.linalg.norm(g) < t], "3 results are expected"),
         (
             lambda gs, t: np.concatenate([g.ravel() for g in gs]) * min(1, t / max(total(gs), 1e-9)),
@@ -174,6 +177,11 @@ def tail(losses):
         (lambda x, c: np.mean(~(x.mean(axis=1) <= c)), "over all updates"),
         (lambda x, c: np.mean(~(x[:, -1] <= c)), "The last loss alone"),
         (lambda x, c: np.mean(~(tail(x).max(axis=1) <= c)), "One high loss"),
+        (lambda x, c: np.mean(~(x[:, -10:].mean(axis=1) <= c)), "the last ten losses"),
+        (lambda x, c: np.mean(~(np.median(tail(x), axis=1) <= c)), "This is the median"),
+        (lambda x, c: np.mean(~(tail(x) <= c).any(axis=1)), "every loss of the last tenth"),
+        (lambda x, c: np.mean(~(tail(x) <= c)), "a share of losses"),
+        (lambda x, c: np.mean(~(tail(x).mean(axis=0) <= c)), "axis=1"),
         (
             lambda x, c: np.mean(~(x[:, : x.shape[1] // 10].mean(axis=1) <= c)),
             "the first tenth",

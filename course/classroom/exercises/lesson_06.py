@@ -34,6 +34,14 @@ def _norm(gradients):
     return np.sqrt(sum(np.sum(g**2) for g in gradients))
 
 
+def _measured(answer, gradients, threshold):
+    """What the learner's gradient measures, if it has the right form."""
+    parts = [checks.numbers(part) for part in answer] if isinstance(answer, list | tuple) else []
+    if [np.shape(part) for part in parts] != [g.shape for g in gradients]:
+        return ""
+    return f"The global norm was {_norm(gradients):.3g}, of yours it is {_norm(parts):.3g}."
+
+
 def _times(factor):
     """A function that multiplies every gradient by `factor`, a function of the gradients and the threshold."""
     return lambda gradients, threshold: [g * factor(gradients, threshold) for g in gradients]
@@ -121,6 +129,14 @@ def _shorten(norm):
             "Nothing is clipped: look at the norm over all variables together.",
         ),
         (
+            _times(lambda g, threshold: 1.0 if _norm(g) <= threshold else _norm(g) / threshold),
+            "The factor is upside down: a long gradient becomes longer. It is threshold / norm.",
+        ),
+        (
+            _times(lambda g, threshold: threshold / _norm(g) if 0 < _norm(g) < threshold else 1.0),
+            "The comparison is the wrong way round: short gradients are made longer, long ones are left alone.",
+        ),
+        (
             lambda gradients, threshold: np.concatenate(
                 [g.ravel() * _shorten(_norm)(gradients, threshold) for g in gradients]
             ),
@@ -133,6 +149,7 @@ def _shorten(norm):
         "Otherwise return the gradients as they are. That spares you a division by 0, too.",
     ],
     praise="Correct: one factor for all, so the direction stays.",
+    remark=_measured,
 )
 def clip_by_global_norm(gradients, threshold):
     return _times(_shorten(_norm))(gradients, threshold)
@@ -235,7 +252,12 @@ def _losses():
     """Losses of several runs, a row each, of the kinds named below."""
     cases = []
     for seed, (updates, limit, order) in enumerate(
-        ((40, 1.0, "lcjhniapb"), (100, 0.25, "ljhhhnicappb"), (60, 2.0, "nniclhjjabbb"))
+        (
+            (40, 1.0, "lcjhniapbroo"),
+            (100, 0.25, "ljhhhnicappbrrss"),
+            (60, 2.0, "nniclhjjabbbrs"),
+            (50, 1.0, "lcjhaprbs"),
+        )
     ):
         rng = np.random.default_rng(seed)
         rows = {}
@@ -247,6 +269,12 @@ def _losses():
         rows["a"] = limit * np.where(t > 0.5, 0.95, 0.5)  # nearly
         rows["b"] = np.where(np.arange(updates) == updates - 1, 2.5 * limit, rows["l"])  # the last one alone is high
         rows["p"] = np.where(np.arange(updates) == updates - 2, 2.5 * limit, rows["l"])  # the last but one
+        ending = np.arange(updates) >= updates - updates // 10
+        rows["r"] = limit * np.where(ending, 0.1, 5.0)  # recovers just in time
+        rows["s"] = rows["l"].copy()
+        rows["s"][-2] = 30 * limit  # a spike in the last tenth, in the mean but not in the median
+        rows["o"] = np.where(ending, 3.0 * limit, rows["l"])
+        rows["o"][-1] = 0.2 * limit  # high in the last tenth, but for the last
         rows["n"] = np.where(t > 0.7, np.nan, rows["l"])
         rows["i"] = np.where(t > 0.8, np.inf, rows["l"])
         cases.append((np.stack([rows[kind] for kind in order]), limit))
@@ -296,6 +324,30 @@ def _tail(row):
         (
             _share(lambda row, limit: not _tail(row).max() <= limit),
             "One high loss in the last tenth is not enough: take the mean.",
+        ),
+        (
+            _share(lambda row, limit: not row[-10:].mean() <= limit),
+            "These are the last ten losses; asked for is the last tenth, losses.shape[1] // 10 of them.",
+        ),
+        (
+            _share(lambda row, limit: not np.median(_tail(row)) <= limit),
+            "This is the median; asked for is the mean.",
+        ),
+        (
+            _share(lambda row, limit: not (_tail(row) <= limit).any()),
+            "This asks that every loss of the last tenth is above the limit; asked for is their mean.",
+        ),
+        (
+            lambda losses, limit: np.mean(~(losses[:, -(losses.shape[1] // 10) :] <= limit)),
+            "This is a share of losses; asked for is a share of runs. Take each row's mean first.",
+        ),
+        (
+            lambda losses, limit: np.mean(~(losses <= limit)),
+            "This is a share of losses; asked for is a share of runs. Take each row's mean first.",
+        ),
+        (
+            lambda losses, limit: np.mean(~(losses[:, -(losses.shape[1] // 10) :].mean(axis=0) <= limit)),
+            "This is a mean over runs, one for each update: take it along the rows, axis=1.",
         ),
         (
             _share(lambda row, limit: not row[: len(row) // 10].mean() <= limit),
