@@ -732,7 +732,7 @@ check.wrong_line(solution_wrong_line)
 # way forwards. *Real-time recurrent learning* (RTRL; R. J. Williams and D. Zipser, *A learning algorithm for continually running
 # fully recurrent neural networks*, Neural Computation 1, 1989) carries the derivatives $dh_t/dU$ *forwards* along with the state and
 # keeps nothing of the past; that is $H^3$ numbers and about $H^4$ products per step, and exact while the weights do not
-# change on the way. *Truncation* goes back a fixed number of steps only and accepts an error: lesson 06.
+# change on the way. *Truncation* goes back a fixed number of steps only and accepts an error: [lesson 06](06_why_training_blows_up.ipynb).
 #
 # </details>
 

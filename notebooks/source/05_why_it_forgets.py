@@ -700,7 +700,7 @@ classroom.quiz("quizzes/05_why_it_forgets.json")
 #    Gaussian made little difference here.
 # 3. What a network has learned shows at gaps it was not trained on.
 #
-# **Next:** [08 · How does an LSTM remember, and when does it still forget?](08_how_an_lstm_remembers.ipynb)
+# **Next:** [06 · Why does training suddenly blow up, and what stops it?](06_why_training_blows_up.ipynb)
 #
 # **References.** S. Hochreiter, *Untersuchungen zu dynamischen neuronalen Netzen*, diploma thesis, TU München (1991), the first analysis. Y. Bengio, P. Simard and P. Frasconi, *Learning long-term dependencies with gradient descent is difficult*, IEEE
 # Transactions on Neural Networks 5 (1994). R. Pascanu, T. Mikolov and Y. Bengio, *On the difficulty of training

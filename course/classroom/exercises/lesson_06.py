@@ -23,10 +23,7 @@ def _gradients():
         shapes = (2, 3), (3, 3), (3,)
         cases.append(
             (
-                [
-                    scale * rng.normal(size=shape)
-                    for scale, shape in zip(scales, shapes, strict=True)
-                ],
+                [scale * rng.normal(size=shape) for scale, shape in zip(scales, shapes, strict=True)],
                 threshold,
             )
         )
@@ -35,6 +32,14 @@ def _gradients():
 
 def _norm(gradients):
     return np.sqrt(sum(np.sum(g**2) for g in gradients))
+
+
+def _measured(answer, gradients, threshold):
+    """What the learner's gradient measures, if it has the right form."""
+    parts = [checks.numbers(part) for part in answer] if isinstance(answer, list | tuple) else []
+    if [np.shape(part) for part in parts] != [g.shape for g in gradients]:
+        return ""
+    return f"The global norm was {_norm(gradients):.3g}, of yours it is {_norm(parts):.3g}."
 
 
 def _times(factor):
@@ -72,11 +77,7 @@ def _shorten(norm):
             "A gradient shorter than the threshold is made longer, and one that is 0 becomes NaN: the factor is at most 1.",
         ),
         (
-            _times(
-                lambda g, threshold: (
-                    np.minimum(1, np.divide(threshold, _norm(g))) if _norm(g) else np.nan
-                )
-            ),
+            _times(lambda g, threshold: np.minimum(1, np.divide(threshold, _norm(g))) if _norm(g) else np.nan),
             "A gradient that is 0 becomes NaN: 0 · (threshold / 0). Clip only if the norm is above the threshold.",
         ),
         (
@@ -96,13 +97,7 @@ def _shorten(norm):
             "This is the largest entry; the norm over all is the root of the sum of all squares.",
         ),
         (
-            _times(
-                _shorten(
-                    lambda g: np.sqrt(
-                        np.mean(np.concatenate([part.ravel() for part in g]) ** 2)
-                    )
-                )
-            ),
+            _times(_shorten(lambda g: np.sqrt(np.mean(np.concatenate([part.ravel() for part in g]) ** 2)))),
             "The squares have been averaged; add them up.",
         ),
         (
@@ -112,12 +107,7 @@ def _shorten(norm):
         (
             _times(
                 _shorten(
-                    lambda g: np.sqrt(
-                        sum(
-                            (np.linalg.norm(p, 2) if p.ndim == 2 else _norm([p])) ** 2
-                            for p in g
-                        )
-                    )
+                    lambda g: np.sqrt(sum((np.linalg.norm(p, 2) if p.ndim == 2 else _norm([p])) ** 2 for p in g))
                 )
             ),
             "norm(g, 2) of a matrix is its largest singular value; here every entry counts: np.sum(g**2).",
@@ -139,6 +129,14 @@ def _shorten(norm):
             "Nothing is clipped: look at the norm over all variables together.",
         ),
         (
+            _times(lambda g, threshold: 1.0 if _norm(g) <= threshold else _norm(g) / threshold),
+            "The factor is upside down: a long gradient becomes longer. It is threshold / norm.",
+        ),
+        (
+            _times(lambda g, threshold: threshold / _norm(g) if 0 < _norm(g) < threshold else 1.0),
+            "The comparison is the wrong way round: short gradients are made longer, long ones are left alone.",
+        ),
+        (
             lambda gradients, threshold: np.concatenate(
                 [g.ravel() * _shorten(_norm)(gradients, threshold) for g in gradients]
             ),
@@ -151,6 +149,7 @@ def _shorten(norm):
         "Otherwise return the gradients as they are. That spares you a division by 0, too.",
     ],
     praise="Correct: one factor for all, so the direction stays.",
+    remark=_measured,
 )
 def clip_by_global_norm(gradients, threshold):
     return _times(_shorten(_norm))(gradients, threshold)
@@ -169,9 +168,7 @@ def _recorded():
         finite = rng.permutation(middle * np.exp(spread * z))
         cases.append(
             (
-                np.concatenate(
-                    [finite, np.full(lost // 10, np.inf), np.full(lost - lost // 10, np.nan)]
-                ),
+                np.concatenate([finite, np.full(lost // 10, np.inf), np.full(lost - lost // 10, np.nan)]),
                 share,
             )
         )
@@ -255,24 +252,29 @@ def _losses():
     """Losses of several runs, a row each, of the kinds named below."""
     cases = []
     for seed, (updates, limit, order) in enumerate(
-        ((40, 1.0, "lcjhniapb"), (100, 0.25, "ljhhhnicappb"), (60, 2.0, "nniclhjjabbb"))
+        (
+            (40, 1.0, "lcjhniapbroo"),
+            (100, 0.25, "ljhhhnicappbrrss"),
+            (60, 2.0, "nniclhjjabbbrs"),
+            (50, 1.0, "lcjhaprbs"),
+        )
     ):
         rng = np.random.default_rng(seed)
         rows = {}
         t = np.linspace(0, 1, updates)
         rows["l"] = limit * (0.02 + 0.9 * np.exp(-6 * t))  # learned
         rows["c"] = limit * (0.9 + 0.01 * rng.normal(size=updates))  # at chance
-        rows["j"] = np.where(
-            np.abs(t - 0.5) < 0.03, 300 * limit, rows["l"]
-        )  # a jump from which it recovers
+        rows["j"] = np.where(np.abs(t - 0.5) < 0.03, 300 * limit, rows["l"])  # a jump from which it recovers
         rows["h"] = limit * np.where(t > 0.6, 5.0, 0.4)  # jumped and stayed
         rows["a"] = limit * np.where(t > 0.5, 0.95, 0.5)  # nearly
-        rows["b"] = np.where(
-            np.arange(updates) == updates - 1, 2.5 * limit, rows["l"]
-        )  # the last one alone is high
-        rows["p"] = np.where(
-            np.arange(updates) == updates - 2, 2.5 * limit, rows["l"]
-        )  # the last but one
+        rows["b"] = np.where(np.arange(updates) == updates - 1, 2.5 * limit, rows["l"])  # the last one alone is high
+        rows["p"] = np.where(np.arange(updates) == updates - 2, 2.5 * limit, rows["l"])  # the last but one
+        ending = np.arange(updates) >= updates - updates // 10
+        rows["r"] = limit * np.where(ending, 0.1, 5.0)  # recovers just in time
+        rows["s"] = rows["l"].copy()
+        rows["s"][-2] = 30 * limit  # a spike in the last tenth, in the mean but not in the median
+        rows["o"] = np.where(ending, 3.0 * limit, rows["l"])
+        rows["o"][-1] = 0.2 * limit  # high in the last tenth, but for the last
         rows["n"] = np.where(t > 0.7, np.nan, rows["l"])
         rows["i"] = np.where(t > 0.8, np.inf, rows["l"])
         cases.append((np.stack([rows[kind] for kind in order]), limit))
@@ -324,13 +326,35 @@ def _tail(row):
             "One high loss in the last tenth is not enough: take the mean.",
         ),
         (
+            _share(lambda row, limit: not row[-10:].mean() <= limit),
+            "These are the last ten losses; asked for is the last tenth, losses.shape[1] // 10 of them.",
+        ),
+        (
+            _share(lambda row, limit: not np.median(_tail(row)) <= limit),
+            "This is the median; asked for is the mean.",
+        ),
+        (
+            _share(lambda row, limit: not (_tail(row) <= limit).any()),
+            "This asks that every loss of the last tenth is above the limit; asked for is their mean.",
+        ),
+        (
+            lambda losses, limit: np.mean(~(losses[:, -(losses.shape[1] // 10) :] <= limit)),
+            "This is a share of losses; asked for is a share of runs. Take each row's mean first.",
+        ),
+        (
+            lambda losses, limit: np.mean(~(losses <= limit)),
+            "This is a share of losses; asked for is a share of runs. Take each row's mean first.",
+        ),
+        (
+            lambda losses, limit: np.mean(~(losses[:, -(losses.shape[1] // 10) :].mean(axis=0) <= limit)),
+            "This is a mean over runs, one for each update: take it along the rows, axis=1.",
+        ),
+        (
             _share(lambda row, limit: not row[: len(row) // 10].mean() <= limit),
             "This is the first tenth; asked for is the last one.",
         ),
         (
-            lambda losses, limit: float(
-                not np.mean(losses[:, -(losses.shape[1] // 10) :]) <= limit
-            ),
+            lambda losses, limit: float(not np.mean(losses[:, -(losses.shape[1] // 10) :]) <= limit),
             "All runs have been averaged together: one verdict for each row, then the share of the rows.",
         ),
         (
@@ -351,6 +375,108 @@ def _tail(row):
 )
 def diverged_share(losses, limit):
     return _share(lambda row, limit: not _tail(row).mean() <= limit)(losses, limit)
+
+
+def _terms():
+    """Terms of dL/dU by distance, which fall, grow, or stay; the last window is as long as the sequence."""
+    cases = []
+    for seed, (T, H, factor, window) in enumerate(((8, 3, 0.7, 2), (6, 2, 1.3, 4), (5, 4, 1.0, 1), (4, 3, 0.8, 4))):
+        rng = np.random.default_rng(seed)
+        cases.append((rng.normal(size=(T, H, H)) * factor ** np.arange(T)[:, None, None], window))
+    return cases
+
+
+def _ratio(part, norm=np.linalg.norm, whole=lambda terms, window: terms.sum(axis=0)):
+    """A function that gives the norm of a part of the terms relative to that of the whole."""
+    return lambda terms, window: norm(part(terms, window)) / norm(whole(terms, window))
+
+
+def _cut(terms, window):
+    return terms[window:].sum(axis=0)
+
+
+def _kept(terms, window):
+    return terms[:window].sum(axis=0)
+
+
+@checks.function(
+    _terms,
+    mistakes=[
+        (
+            _ratio(lambda terms, window: terms[window + 1 :].sum(axis=0)),
+            "One term too few: distances 0 to window − 1 are kept, so the first that is cut has index `window`.",
+        ),
+        (
+            _ratio(lambda terms, window: terms[window - 1 :].sum(axis=0)),
+            "One term too many: distances 0 to window − 1 are kept, so the first that is cut has index `window`.",
+        ),
+        (_ratio(_kept), "This is the norm of what is kept; the bias is what is cut."),
+        (
+            lambda terms, window: 1 - _ratio(_kept)(terms, window),
+            "Norms of two parts do not add up to the norm of their sum: take the norm of the part that is cut.",
+        ),
+        (
+            lambda terms, window: np.abs(1 - _ratio(_kept)(terms, window)),
+            "Norms of two parts do not add up to the norm of their sum: take the norm of the part that is cut.",
+        ),
+        (
+            _ratio(
+                lambda terms, window: terms[window:],
+                lambda terms: sum(np.linalg.norm(term) for term in terms),
+                lambda terms, window: terms,
+            ),
+            "This adds up norms. The terms are added up first, signs and all, then comes the norm.",
+        ),
+        (
+            _ratio(lambda terms, window: terms[window:], whole=lambda terms, window: terms),
+            "This is the norm over all terms side by side. Add them up first, over axis 0.",
+        ),
+        (
+            _ratio(lambda terms, window: terms[:-window].sum(axis=0)),
+            "This takes the last ones as the near ones; here the first term has distance 0.",
+        ),
+        (
+            lambda terms, window: np.linalg.norm(_cut(terms, window)),
+            "This is the norm of what is cut; divide it by the norm of the whole gradient.",
+        ),
+        (
+            _ratio(_cut, whole=_kept),
+            "This is relative to what is kept; asked for is relative to the whole gradient.",
+        ),
+        (
+            _ratio(_cut, lambda g: np.sum(g**2)),
+            "The root is missing: the norm is the root of the sum of squares.",
+        ),
+        (
+            _ratio(_cut, lambda g: np.linalg.norm(g, 2)),
+            "norm(g, 2) of a matrix is its largest singular value; here every entry counts: np.linalg.norm(g).",
+        ),
+        (
+            _ratio(_cut, lambda g: np.abs(g).sum()),
+            "The absolute values have been added up; the norm is the root of the sum of squares.",
+        ),
+        (
+            _ratio(lambda terms, window: terms[window:].sum(), np.abs, lambda terms, window: terms.sum()),
+            "This adds up all entries into one number: add up over axis 0 alone, which leaves a matrix.",
+        ),
+        (
+            lambda terms, window: (len(terms) - window) / len(terms),
+            "This is the share of the terms that are cut, whatever their size.",
+        ),
+        (
+            lambda terms, window: _cut(terms, window) / np.linalg.norm(terms.sum(axis=0)),
+            "This is a matrix: take the norm of what is cut.",
+        ),
+    ],
+    hints=[
+        "What is kept are the first `window` terms, distances 0 to window − 1. What is cut, then?",
+        "cut = terms[window:].sum(axis=0), a matrix; the whole gradient is the sum of all terms.",
+        "np.linalg.norm(cut) / np.linalg.norm(terms.sum(axis=0))",
+    ],
+    praise="Correct: that much of the gradient is missing, however many sequences are averaged.",
+)
+def bias(terms, window):
+    return _ratio(_cut)(terms, window)
 
 
 EPOCHS, BATCHES, BREAKS = (
@@ -376,9 +502,7 @@ class _Tried:
         class Spike(keras.optimizers.SGD):
             def apply(self, grads, trainable_variables=None):
                 factor = keras.ops.where(keras.ops.equal(self.iterations, BREAKS), spike, 1.0)
-                return super().apply(
-                    [g * keras.ops.cast(factor, g.dtype) for g in grads], trainable_variables
-                )
+                return super().apply([g * keras.ops.cast(factor, g.dtype) for g in grads], trainable_variables)
 
         class Counting(keras.Sequential):
             steps = 0
@@ -397,9 +521,7 @@ class _Tried:
         """What `attempt` returns, or Raised, with data of a few batches and a folder of its own."""
         x = np.random.default_rng(0).normal(size=(BATCHES * 4, 2)).astype("float32")
         with tempfile.TemporaryDirectory() as folder:
-            return checks.call(
-                attempt, self.build, x, x[:, :1], str(Path(folder) / "backup"), seconds=60
-            )
+            return checks.call(attempt, self.build, x, x[:, :1], str(Path(folder) / "backup"), seconds=60)
 
 
 @checks.judged(
@@ -418,28 +540,20 @@ def train(attempt):
     calm = _Tried(breaks=False)
     answer = calm.run(attempt)
     if isinstance(answer, checks.Raised):
-        return checks.wrong(
-            f"On a training that goes well, your function raised {_said(answer.error)}"
-        )
+        return checks.wrong(f"On a training that goes well, your function raised {_said(answer.error)}")
     if fault := _no_model(answer, keras):
         return checks.wrong(fault)
     if not calm.models:
-        return checks.wrong(
-            "Your function has not called build(threshold), which makes a compiled model."
-        )
+        return checks.wrong("Your function has not called build(threshold), which makes a compiled model.")
     steps = [model.steps for model in calm.models]
     if calm.thresholds[0] is not None:
-        return checks.wrong(
-            f"The first training should not clip: build(None), not build({calm.thresholds[0]})."
-        )
+        return checks.wrong(f"The first training should not clip: build(None), not build({calm.thresholds[0]}).")
     if steps[0] != EPOCHS * BATCHES:
         return checks.wrong(
             f"A training that goes well should take {EPOCHS} epochs of {BATCHES} batches; yours took {steps[0]} batches."
         )
     if len(steps) > 1:
-        return checks.wrong(
-            "The training went well, and yet another model was built: return the first one."
-        )
+        return checks.wrong("The training went well, and yet another model was built: return the first one.")
 
     broken = _Tried(breaks=True)
     answer = broken.run(attempt)
@@ -448,9 +562,7 @@ def train(attempt):
             return checks.wrong(
                 "The error that TerminateOnNaN raises ends your function: catch it, then train again."
             )
-        return checks.wrong(
-            f"After the training has blown up, your function raised {_said(answer.error)}"
-        )
+        return checks.wrong(f"After the training has blown up, your function raised {_said(answer.error)}")
     if fault := _no_model(answer, keras):
         return checks.wrong(fault)
     steps, last = [model.steps for model in broken.models], broken.thresholds[-1]
@@ -469,9 +581,7 @@ def train(attempt):
     if answer is not broken.models[-1]:
         return checks.wrong("The model returned is not the one that was trained last.")
     again, left = steps[-1], (EPOCHS - BREAKS // BATCHES) * BATCHES
-    if not all(
-        np.isfinite(keras.ops.convert_to_numpy(v)).all() for v in answer.trainable_variables
-    ):
+    if not all(np.isfinite(keras.ops.convert_to_numpy(v)).all() for v in answer.trainable_variables):
         return checks.wrong(
             "The model that you return has NaN or infinity in its weights: it went on from a backup that was saved "
             "after the blow-up, at the end of an epoch, or of a batch (save_freq)."
@@ -482,12 +592,8 @@ def train(attempt):
             f"BackupAndRestore(folder) in both trainings, with the folder that was passed in?"
         )
     if again != left:
-        return checks.wrong(
-            f"The second training took {again} batches; from the last good epoch on {left} are left."
-        )
-    return checks.right(
-        "Correct: one epoch was lost, and the clipped training went on from the one before."
-    )
+        return checks.wrong(f"The second training took {again} batches; from the last good epoch on {left} are left.")
+    return checks.right("Correct: one epoch was lost, and the clipped training went on from the one before.")
 
 
 def _said(error):
