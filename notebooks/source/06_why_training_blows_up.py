@@ -274,7 +274,7 @@ end_in_nan = classroom.guess(
 )
 
 # %%
-shown_seed = 3
+shown_seed = 7
 recorded = {name: record(name, shown_seed) for name in networks}
 
 
@@ -306,11 +306,12 @@ plots.show(axs, alt=f"Loss and gradient norm at every update, log scales. {'; '.
 print(*told, sep="\n")
 nan = tuple(not np.isfinite(losses).all() for losses, _, _ in recorded.values())
 named = {(False, False, True): 0, (True, True, False): 1, (True, True, True): 2}
-end_in_nan.outcome(end_in_nan.choices[named[nan]])
+end_in_nan.outcome(end_in_nan.choices[named.get(nan, 0)])
 
 # %% [markdown]
 # **What to notice.** (C12) ReLU states have no bound: norm, weights and loss grow until a number is too large for the computer.
-# Tanh states stay between −1 and 1: no NaN, and nobody is told. What have the long steps left (C15)?
+# Tanh states stay between −1 and 1: no NaN in these runs, and nobody is told. (Over many more steps the gradient itself may overflow.) What have
+# the long steps left (C15)?
 
 
 # %%
@@ -330,8 +331,8 @@ for name in ("tanh", "tanh, U x 2"):
     print(f"{name}: {share}; {U_norms}")
 
 # %% [markdown]
-# **What to notice.** A step meant for one batch was longer than all of $U$. Now every unit is at the end of its
-# range, where the slope of tanh is next to 0.
+# **What to notice.** A step meant for one batch was longer than all of $U$. Now nearly every unit is at the end of its range, where the slope of tanh
+# is next to 0: hardly any gradient reaches $W$, $U$ and $b$. The read-out still gets long steps, and the loss stays above chance.
 #
 # ## 3 · Three ways to clip, one that keeps the direction
 #
@@ -426,8 +427,9 @@ print(shares.round(2).to_string())
 
 # %% [markdown]
 # ### Exercise 2 · Choose the threshold
-# `norms` are the recorded global norms of a run, NaN or infinite after it broke. Leave these out, and return the
-# threshold that a `share` of the others exceeds (0.1: one in ten).
+# `norms` are the recorded global norms of a run up to the update at which it broke, the last ones NaN or infinite. Leave these out, and return
+# the threshold that a `share` of the others exceeds (0.1: one in ten). Norms of a wreck say nothing: take a run that goes well, or what came
+# before the loss rose.
 
 
 # %% tags=["exercise"]
@@ -509,8 +511,8 @@ rates = {
     for what in ("diverged", "learned")
 }
 same = runs[(runs.network == "ReLU") & (runs.cure == "nothing") & (runs.seed == shown_seed)]
-live = recorded["ReLU"][0][:30].reshape(3, 10).mean(axis=1)
-assert np.allclose(live, curves[same.index[0]][:3], rtol=0.01), "not the network of the record"
+live = recorded["ReLU"][0][:20].reshape(2, 10).mean(axis=1)
+assert np.allclose(live, curves[same.index[0]][:2], rtol=0.01), "not the network of the record"
 
 # %% tags=["outcome"] jupyter={"source_hidden": true}
 # The outcome
@@ -549,7 +551,7 @@ helps_most.outcome(helps_most.choices[int(np.argmax(of_choices))])
 # %% [markdown]
 # **What to notice.** (C13)
 #
-# - *Clipping* at 0.1 saves tanh in all runs, at 1 in none: what counts is the step $\eta\,\theta$ against the weights, and $3 \cdot 1$ is half the norm of
+# - *Clipping* at 0.1 saves tanh in all runs, at 1 in none: for tanh the step $\eta\,\theta$ counts against the weights, and $3 \cdot 1$ is half the norm of
 #   $U$. A tenth of the rate does it too, warm-up in part. ReLU is saved by its norm, hardly by values.
 # - An *LSTM* diverges in none at these rates (nor does it learn in 400 updates), at 10 in all unless clipped.
 # - With $U \times 2$ clipping at 0.1 prevents divergence, but hardly a network learns in time; truncated, all do. Why?
@@ -620,8 +622,8 @@ agree.outcome(round(middle[2.0][-1, 0]), margin=10)
 # <details><summary>For those who want more: five times as many updates</summary>
 #
 # Do the clipped networks learn later? Ten seeds of $U \times 2$ were trained for 2,000 updates; the next, folded cell prints how many had learned
-# at the end. With the global norm or values clipped, or a tenth of the rate, it is three at most. With `clipnorm` it is all: it turns the
-# gradient, and that helps here, perhaps because the exploded arrays get no more than the others. Truncated networks learn sooner.
+# at the end. With the global norm or values clipped, or a tenth of the rate, it is three at most. With `clipnorm` it is all: why is
+# not measured here. Truncated networks learn sooner.
 #
 # </details>
 
@@ -662,7 +664,7 @@ check.bias(solution_bias)
 #
 # Some run will break all the same. `TerminateOnNaN(raise_error=True)` breaks `fit` off; `BackupAndRestore(folder)` saves every
 # epoch, and the next `fit` goes on from there (without `raise_error` the backup is removed, as after a success);
-# `ModelCheckpoint(save_best_only=True)` keeps the best epoch. We train four ReLU networks that broke in the
+# `ModelCheckpoint(save_best_only=True)` keeps the best epoch. We train three ReLU networks that broke in the
 # record, and two with tanh, ten updates an epoch.
 
 
@@ -692,7 +694,7 @@ def guarded(name, seed, folder, epochs=10):
 # %%
 new = signs(500, np.random.default_rng(99))
 lost = runs[(runs.cure == "nothing") & ~np.isfinite(runs.end)]
-tried = [("ReLU", int(seed)) for seed in lost.seed[:4]] + [("tanh", seed) for seed in range(2)]
+tried = [("ReLU", int(seed)) for seed in lost.seed[1:4]] + [("tanh", seed) for seed in range(2)]
 found = []
 for name, seed in tried:
     with tempfile.TemporaryDirectory() as folder:
@@ -702,8 +704,9 @@ saved = pd.DataFrame(found, columns=columns)
 print(saved.round(2).to_string(index=False))
 
 # %% [markdown]
-# **What to notice.** ReLU loses an epoch at most. But a backup may hold a network that is already thrown (seed 7); then take
-# the best epoch. With tanh nothing is broken off, and the wreck is saved: no callback waits for a finite loss.
+# **What to notice.** Of a ReLU run that breaks, an epoch is lost at most. But a backup may hold a network that is already thrown; then take the best
+# epoch, by a loss that is measured *after* it (`monitor="val_loss"`): the one used here is a mean during the epoch. With tanh nothing is
+# broken off, and the wreck is saved: none of these three waits for a finite loss. `EarlyStopping(baseline=…)` can.
 #
 # ### Exercise 5 · Go on from the last good epoch
 # `build(threshold)` makes a compiled model, without clipping for `None`. Train it for 6 epochs with batches of 4; if the loss becomes
@@ -795,7 +798,7 @@ classroom.quiz("quizzes/06_why_training_blows_up.json")
 # %% [markdown]
 # ## Three things to take away
 #
-# 1. What throws a training is a step, $\eta \lVert g \rVert$, that is long against the weights; clipping the global norm bounds it.
+# 1. What throws a training is a step, $\eta \lVert g \rVert$, that is long against the weights; clipping the global norm bounds it, as long as the norm is finite.
 # 2. No NaN is no proof: bounded units go on as wrecks. Count by the loss at the end, NaN included.
 # 3. Clipping the global norm mends no direction. Where two batches do not agree on the gradient, shorten the way back or start smaller.
 #
