@@ -242,18 +242,18 @@ classroom.tally()
 #
 # <details><summary>All lessons, and three routes through them</summary>
 #
-# Half a day: 01, 05, 06, 08 (260 minutes). One day adds 04 and 12 (395). Self-study: all, in order. Lessons without a link are to come. Letters mean
+# Half a day: 01, 05, 06, 08 (285 minutes). One day adds 04 and 12 (420). Self-study: all, in order. Lessons without a link are to come. Letters mean
 # the same in all of them: [notation](../docs/notation.md). Numbers such as (C06) name sentences that tutorials make;
 # [the list](../docs/claims.md) says where each is settled.
 #
 # | # | question | minutes |
 # |---|---|---|
 # | [01](01_what_an_rnn_computes.ipynb) | What does an RNN compute, and how does it remember? | 60 |
-# | [02](02_types_of_rnn.ipynb) | Which shapes of sequence problem are there? | 75 |
-# | [03](03_what_the_loss_tells.ipynb) | What does the cross-entropy loss tell the network? | 45 |
+# | [02](02_types_of_rnn.ipynb) | Which shapes of sequence problem are there? | 100 |
+# | [03](03_what_the_loss_tells.ipynb) | What does the cross-entropy loss tell the network? | 65 |
 # | [04](04_backpropagation_through_time.ipynb) | How does the gradient travel back through time? | 85 |
 # | [05](05_why_it_forgets.ipynb) | Why does a plain RNN lose what came early? | 60 |
-# | [06](06_why_training_blows_up.ipynb) | Why does training suddenly blow up, and what stops it? | 65 |
+# | [06](06_why_training_blows_up.ipynb) | Why does training suddenly blow up, and what stops it? | 90 |
 # | 07 | How far can a plain RNN be repaired? | 60 |
 # | [08](08_how_an_lstm_remembers.ipynb) | How does an LSTM remember, and when does it still forget? | 75 |
 # | 09 | Is a simpler gate enough? | 40 |

@@ -12,7 +12,7 @@
 # - write a model to which padding makes no difference;
 # - find what flatters a forecast.
 #
-# **75 minutes** · needs: [01](01_what_an_rnn_computes.ipynb) · letters: [notation](../docs/notation.md)
+# **100 minutes** · needs: [01](01_what_an_rnn_computes.ipynb) · letters: [notation](../docs/notation.md)
 
 # %%
 from course import classroom, plots, sequences

@@ -10,7 +10,7 @@
 # - average it over steps without the padding, and turn it into a perplexity;
 # - read from a loss whether anything has been learned.
 #
-# **45 minutes** · needs: [01](01_what_an_rnn_computes.ipynb), the derivative of the logarithm · letters: [notation](../docs/notation.md)
+# **65 minutes** · needs: [01](01_what_an_rnn_computes.ipynb), the derivative of the logarithm · letters: [notation](../docs/notation.md)
 
 # %%
 from course import classroom, plots, sequences
@@ -314,13 +314,16 @@ rng = np.random.default_rng(0)
 unsure = [(0, [*w[:3], rng.uniform(-0.5, 0.5, (UNITS, 4)), np.zeros(4)]) for _, w in sure]
 controls = {
     "30 times the rate": all_ten(by_squared_error, rate=3.0),
-    "Adam": all_ten(by_squared_error, rate=1e-2, adam=True),
+    "Adam": all_ten(by_squared_error, adam=True),
     "no softmax": all_ten(without_softmax),
     "a new read-out": all_ten(by_squared_error, unsure),
 }
-longer = all_ten(by_squared_error, updates=2400)[:, -1]
 ends |= {control: shares[:, -1] for control, shares in controls.items()}
-ends["ten times as many updates"] = longer
+for times, name in {
+    10: "ten times as many updates",
+    30: "thirty times as many updates",
+}.items():
+    ends[name] = all_ten(by_squared_error, updates=240 * times)[:, -1]
 
 # %%
 ax = plots.lines(updates, controls, ylim=(-0.05, 1.05))
@@ -340,16 +343,16 @@ plots.show(
 print("named right in the end, median and range", *told, sep="\n")
 
 # %% [markdown]
-# **What to notice.** It is slow, not stuck: all ten learn at 30 times the rate, and most with Adam, which divides a gradient by its size; ten
-# times as many updates are not enough. Nor is the square alone to blame: without the softmax it is as fast as cross-entropy. And a new
+# **What to notice.** All ten learn at 30 times the rate, and with Adam, which divides a gradient by its size. Ten times as many updates
+# are not enough, thirty times are: it is slow, not stuck. Nor is the square alone to blame: without the softmax it is as fast as cross-entropy. And a new
 # read-out, sure of nothing, learns at the first rate.
 #
 # To see why, take two classes with one logit $a$ between them; the right one has $p = \sigma(a) = 1/(1 + e^{-a})$.
 #
 # $$\frac{d}{da}\left(-\ln p\right) = p - 1, \qquad \frac{d}{da}\,(p - 1)^2 = 2\,(p - 1)\cdot p\,(1 - p)$$
 #
-# The factor $p\,(1 - p)$ is the slope of $\sigma$, next to nothing at both ends: it *saturates*. The slope of the logarithm,
-# $1/p$, cancels it.
+# The factor $p\,(1 - p)$ is the slope of $\sigma$, next to nothing at both ends: it *saturates*. The slope of the logarithm, $1/p$,
+# cancels the $p$ that is next to 0: $-\frac{1}{p}\cdot p\,(1-p) = p - 1$.
 
 # %%
 logit = np.linspace(-10, 10, 201)
@@ -365,8 +368,8 @@ plots.show(ax, alt=f"Size of the gradient by the logit, log scale: right, both f
 # %% [markdown]
 # ### Why Keras should get logits
 #
-# The cancelling needs softmax and logarithm in one piece, $-a_\text{right} + \ln \sum_j e^{a_j}$, which `from_logits=True` computes.
-# Given probabilities, Keras first *clips* them to between $10^{-7}$ and $1 - 10^{-7}$, to avoid $\ln 0$. Let the right logit lie
+# `from_logits=True` computes softmax and logarithm in one piece, $-a_\text{right} + \ln \sum_j e^{a_j}$. In two pieces a small $p$ becomes 0, and
+# $\ln 0$ is infinite. So where Keras sees only probabilities (on TensorFlow it finds the logits behind a softmax that comes last), it first *clips* them to between $10^{-7}$ and $1 - 10^{-7}$. Let the right logit lie
 # `d` below the other:
 
 
@@ -386,7 +389,7 @@ for d in (1, 10, 20, 100):
         print(f"d = {d:3}, from {given:14} loss {value:6.2f}, slope {slope:5.2f}")
 
 # %% [markdown]
-# **What to notice.** From probabilities the loss ends at $-\ln 10^{-7} = 16.12$, and there its gradient is exactly 0: the surest mistakes teach
+# **What to notice.** From probabilities the loss ends at $-\ln 10^{-7} = 16.12$, and there its gradient is 0: the surest mistakes teach
 # nothing.
 #
 # ### Exercise 2 · A loss that cannot overflow
@@ -441,7 +444,7 @@ for shares in ([0.25] * 4, [0.7, 0.1, 0.1, 0.1], [1 / 96] * 96):
 # With a target at every step the loss is a mean over $B$ sequences and $T$ steps. Short sequences are padded, and a
 # `Masking` layer, or a `sample_weight` of 0, keeps the padding out.
 #
-# **Predict, then run.** Half of all steps are padding, with weight 0. On $K = 4$ classes an untrained network has a loss near
+# **Predict, then run.** Half of all steps are padding, with weight 0. On $K = 4$ classes an untrained network has a mean loss near
 # $\ln 4 = 1.39$ at every step. What does `evaluate` report?
 
 # %% tags=["guess"]
@@ -543,7 +546,7 @@ check.perplexity(solution_perplexity)
 # ## 5 · When the loss stays at ln K
 #
 # The RNN of section 3, four times, 240 updates each: with 5 distractors; with 100; with 5, but targets that have slipped by one
-# row, a common fault of a data pipeline; and with a softmax in the model *and* `from_logits=True`, so that softmax is taken twice.
+# row, a common fault of a data pipeline; and with a softmax in the model, a layer behind it, *and* `from_logits=True`, so that softmax is taken twice.
 #
 # **Predict, then run.** The last one: where does its loss end?
 
@@ -596,12 +599,12 @@ twice_ends.outcome(twice_ends.choices[place])
 #
 # </details>
 #
-# The other two stay at $\ln 4$: **nothing was learned**, the answers are as good as without any input. *Why*, the loss does not
-# say. Change one thing: with a shorter gap the second is the first, which learns, so there it was the distance
-# ([lesson 05](05_why_it_forgets.ipynb)). The third has the short gap already; read some rows of `x` and `y` yourself.
+# The other two stay at $\ln 4$, and one answer in four is right: **nothing was learned**, the answers are as good as without any input. *Why*, the
+# loss does not say. Change one thing: with 5 distractors the second is the first, which learns, so data and code are in order, and it is the hundred
+# steps of distractors ([lesson 05](05_why_it_forgets.ipynb); not with every seed, a few come to half). The third has the short gap already; read some rows of `x` and `y` yourself.
 #
 # ### Exercise 4 · Read four curves
-# Four more RNNs, named A to D, were to name one of four symbols, of equal shares but for A, where they are .7, .1, .1, .1. What
+# Four RNNs, named A to D, two of which you have seen, were to name one of four symbols, of equal shares but for A, where they are .7, .1, .1, .1. What
 # has each learned: `"nothing"`, `"the shares"`, `"the symbol"` or (by heart) `"its examples"`?
 
 # %% tags=["box"] jupyter={"source_hidden": true}
@@ -688,11 +691,10 @@ assert max(squares_agree(seed) for seed in range(5)) < 1e-6
 apart = max(agree_with_keras(seed) for seed in range(20))
 
 # %%
-relearned = [ends[way].min() for way in ("30 times the rate", "no softmax")]
-by_adam = np.sum(ends["Adam"] > 0.95)
+relearned = [ends[way].min() for way in ("30 times the rate", "no softmax", "Adam")]
 by_both = max(abs(own - of_keras) for own, of_keras in rows.values())
-off = {name: np.abs(seen[:, 0, -1] - np.log(4)).max() for name, seen in curves.items()}
-stays = max(off["100 distractors"], off["targets slipped"])
+off = {name: np.abs(seen[:, 0, -1] - np.log(4)) for name, seen in curves.items()}
+stays = max(np.median(off["100 distractors"]), off["targets slipped"].max())
 twice = curves["softmax twice"][:, :, -1]
 above = (twice[:, 0] - floor).max()
 print(
@@ -708,11 +710,12 @@ verdicts = {
     "sure and wrong, at one rate: cross-entropy relearns with ten seeds of ten, squared error with none": (
         ends["cross-entropy"].min() > 0.95 and ends["squared error"].max() < 0.1
     ),
-    "squared error does with all ten at 30 times the rate or without a softmax, by Adam with most": (
-        min(relearned) > 0.95 and by_adam >= 7
+    "squared error does with all ten at 30 times the rate, by Adam or without a softmax": (
+        min(relearned) > 0.95
     ),
     "padding: masks divide by real steps, weights by all": by_both < 1e-6,
-    "100 distractors, slipped targets: the loss ends within .04 of ln 4": stays < 0.04,
+    "slipped targets, and the median of 100 distractors: the loss ends within .04 of ln 4": stays
+    < 0.04,
     "softmax twice: over .99 right, and the loss within .002 of ln(1 + 3/e)": (
         min(twice[:, 1]) > 0.99 and above < 0.002
     ),
@@ -737,8 +740,8 @@ classroom.quiz("quizzes/03_what_the_loss_tells.json")
 #    was said minus what is right.
 # 2. Give Keras logits. Then the gradient is largest where the network is sure and wrong; from clipped probabilities, or from squares
 #    behind a softmax, next to nothing is left there.
-# 3. Read a loss beside $\ln K$, the entropy of the shares, the floor, and new sequences. A loss of $\ln K$ says that nothing was
-#    learned, and not why.
+# 3. Read a loss beside $\ln K$, the entropy of the shares, the floor, and new sequences. One that *stays* at $\ln K$,
+#    with one in K named right, says that nothing was learned, and not why.
 #
 # **Next:** [04 · How does the gradient travel back through time?](04_backpropagation_through_time.ipynb)
 #

@@ -11,7 +11,7 @@
 # - say what truncated backpropagation cuts, and when that helps;
 # - set up `fit` so that a run that blows up loses an epoch at most.
 #
-# **65 minutes** · needs: [05](05_why_it_forgets.ipynb) · letters: [notation](../docs/notation.md); besides, $g$ is a gradient here,
+# **90 minutes** · needs: [05](05_why_it_forgets.ipynb) · letters: [notation](../docs/notation.md); besides, $g$ is a gradient here,
 # $\eta$ a learning rate, $\theta$ a threshold
 
 # %%
