@@ -601,7 +601,7 @@ twice_ends.outcome(twice_ends.choices[place])
 #
 # The other two stay at $\ln 4$, and one answer in four is right: **nothing was learned**, the answers are as good as without any input. *Why*, the
 # loss does not say. Change one thing: with 5 distractors the second is the first, which learns, so data and code are in order, and it is the hundred
-# steps of distractors ([lesson 05](05_why_it_forgets.ipynb); not with every seed, a few come to half). The third has the short gap already; read some rows of `x` and `y` yourself.
+# steps of distractors ([lesson 05](05_why_it_forgets.ipynb)). The third has the short gap already; read some rows of `x` and `y` yourself.
 #
 # ### Exercise 4 · Read four curves
 # Four RNNs, named A to D, two of which you have seen, were to name one of four symbols, of equal shares but for A, where they are .7, .1, .1, .1. What

@@ -306,7 +306,7 @@ plots.show(axs, alt=f"Loss and gradient norm at every update, log scales. {'; '.
 print(*told, sep="\n")
 nan = tuple(not np.isfinite(losses).all() for losses, _, _ in recorded.values())
 named = {(False, False, True): 0, (True, True, False): 1, (True, True, True): 2}
-end_in_nan.outcome(end_in_nan.choices[named.get(nan, 0)])
+end_in_nan.outcome(end_in_nan.choices[named[nan]])
 
 # %% [markdown]
 # **What to notice.** (C12) ReLU states have no bound: norm, weights and loss grow until a number is too large for the computer.
@@ -332,7 +332,7 @@ for name in ("tanh", "tanh, U x 2"):
 
 # %% [markdown]
 # **What to notice.** A step meant for one batch was longer than all of $U$. Now nearly every unit is at the end of its range, where the slope of tanh
-# is next to 0: hardly any gradient reaches $W$, $U$ and $b$. The read-out still gets long steps, and the loss stays above chance.
+# is next to 0, and the loss stays above chance.
 #
 # ## 3 · Three ways to clip, one that keeps the direction
 #
