@@ -1,7 +1,8 @@
 """Records data/06_divergence.csv, which lesson 06 reads: python data/record_06.py
 
-All seeds and cures of a cell are trained side by side in one compiled JAX function, which is some ten times faster than one
-after the other; tests/test_record_06.py trains the first updates again with Keras and its optimizers.
+All seeds and cures of a network are trained side by side in one compiled JAX function, which is some ten times
+faster than one after the other; tests/test_record_06.py trains the first updates again with Keras and its optimizers.
+Tables that are finished are kept in build/record_06, so the script can be stopped and started again.
 """
 
 from functools import partial
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 FOLDER = Path(__file__).resolve().parent
+FINISHED = FOLDER.parent / "build" / "record_06"
 T, BACK, UNITS, BATCH, BLOCK, UPDATES, SEEDS = 60, 8, 32, 32, 10, 400, 15
 NETWORKS = {  # activation, or LSTM; what an orthogonal U is multiplied by; learning rate
     "tanh": {"cell": "tanh", "gain": 1.0, "rate": 3.0},
@@ -24,6 +26,7 @@ NETWORKS = {  # activation, or LSTM; what an orthogonal U is multiplied by; lear
 CURES = {  # what is done otherwise
     "nothing": {},
     "global_clipnorm 1": {"global_clipnorm": 1.0},
+    "global_clipnorm 0.3": {"global_clipnorm": 0.3},
     "global_clipnorm 0.1": {"global_clipnorm": 0.1},
     "clipnorm 0.1": {"clipnorm": 0.1},
     "clipvalue 0.01": {"clipvalue": 0.01},
@@ -31,11 +34,15 @@ CURES = {  # what is done otherwise
     "warm-up": {"warm_up": 100.0},  # updates in which the rate rises in a straight line
     "LSTM": {"cell": "LSTM"},
     "truncated, 20": {"block": 20},  # the gradient stops at the start of every block, the state does not
+    "truncated, 20, and clipped": {"block": 20, "global_clipnorm": 0.1},
     "truncated, 5": {"block": 5},
 }
 OF_THE_LSTM = ("nothing", "global_clipnorm 0.1", "a tenth of the rate")
+CONTROL = {  # as long as five arrays that clipnorm 0.1 has cut can be together: 0.1 times the root of 5
+    "global_clipnorm 0.224": {"global_clipnorm": 0.2236},
+}
 LONGER = {  # five times as many updates, ten seeds
-    "tanh, U x 2": ("global_clipnorm 0.1", "clipnorm 0.1", "clipvalue 0.01", "a tenth of the rate"),
+    "tanh, U x 2": ("global_clipnorm 0.1", *CONTROL, "clipnorm 0.1", "clipvalue 0.01", "a tenth of the rate"),
 }
 PLAIN = {
     "global_clipnorm": np.inf,
@@ -49,7 +56,7 @@ PLAIN = {
 
 def setting(network, cure):
     """Everything that a run depends on but the seed."""
-    return PLAIN | NETWORKS[network] | CURES[cure]
+    return PLAIN | NETWORKS[network] | (CURES | CONTROL)[cure]
 
 
 def start(seed, gain, gates=1):
@@ -161,16 +168,31 @@ def runs(cell, pairs, seeds, updates):
             }
 
 
+def finished(name, cell, pairs, seeds, updates):
+    """Return the table of `runs`, kept under `name`: what is there is not made again."""
+    path = FINISHED / f"{name}.csv"
+    if not path.exists():
+        begun = time.perf_counter()
+        table = pd.DataFrame(runs(cell, pairs, seeds, updates))
+        FINISHED.mkdir(parents=True, exist_ok=True)
+        table.to_csv(path.with_suffix(".part"), index=False)
+        path.with_suffix(".part").replace(path)
+        print(f"{name}: {len(table)} runs, {time.perf_counter() - begun:.0f} seconds", flush=True)
+    as_written = dict.fromkeys(("curve", "largest_norm", "norm_U", "saturated"), str)
+    return pd.read_csv(path, dtype=as_written, na_filter=False)
+
+
 if __name__ == "__main__":
-    begun, rows = time.perf_counter(), []
-    pairs = [(n, c) for n in NETWORKS for c in (OF_THE_LSTM if n == "LSTM" else CURES)]
-    for cell in ("tanh", "relu", "LSTM"):
-        of_cell = [pair for pair in pairs if setting(*pair)["cell"] == cell]
-        rows += runs(cell, of_cell, range(SEEDS), UPDATES)
-        print(f"{cell}: {len(of_cell) * SEEDS} runs, {time.perf_counter() - begun:.0f} seconds")
-    longer = [(network, cure) for network, some in LONGER.items() for cure in some]
-    rows += runs("tanh", longer, range(10), 5 * UPDATES)
-    print(f"all: {time.perf_counter() - begun:.0f} seconds")
-    table = pd.DataFrame(rows)
-    table["at"] = [pairs.index(pair) for pair in zip(table.network, table.cure, strict=True)]
-    table.sort_values(["updates", "at", "seed"]).drop(columns="at").to_csv(FOLDER / "06_divergence.csv", index=False)
+    tables = []
+    for network in NETWORKS:
+        cures = OF_THE_LSTM if network == "LSTM" else CURES
+        for cell in dict.fromkeys(setting(network, cure)["cell"] for cure in cures):
+            pairs = [(network, cure) for cure in cures if setting(network, cure)["cell"] == cell]
+            tables.append(finished(f"{network}, {cell}", cell, pairs, range(SEEDS), UPDATES))
+    for network, cures in LONGER.items():
+        pairs = [(network, cure) for cure in cures]
+        tables.append(finished(f"{network}, longer", NETWORKS[network]["cell"], pairs, range(10), 5 * UPDATES))
+    table = pd.concat(tables)
+    table["network"] = pd.Categorical(table.network, NETWORKS)
+    table["cure"] = pd.Categorical(table.cure, [*CURES, *CONTROL])
+    table.sort_values(["updates", "network", "cure", "seed"]).to_csv(FOLDER / "06_divergence.csv", index=False)

@@ -2,7 +2,7 @@
 # # 02 · Which shapes of sequence problem are there?
 #
 # A sequence may come in, or go out, or both; and an answer may be due at the end or at every step. That makes five kinds of
-# model; four additions make nine names. Each is here a picture, a few lines of Keras, and a small task beside what guessing scores.
+# model; four additions make nine names. Each is here a picture, a few lines of Keras, and a small task.
 #
 # **You will be able to**
 # - choose the kind of model that a problem needs;
@@ -51,8 +51,7 @@ plots.dial(frames, label="data flows", values=values, captions=captions, start=7
 
 # %% [markdown]
 # **What to notice.** *Many to one* stays silent until the last step, *in step* answers from what has been read so
-# far, and *bidirectional* has no answer before both directions have come by. In Keras, with `LSTM` or `GRU` in the place of
-# `SimpleRNN` wherever you like:
+# far, and *bidirectional* has no answer before both directions have come by. In Keras (`LSTM` or `GRU` may stand for `SimpleRNN`):
 #
 # | kind | layers | answer |
 # |---|---|---|
@@ -92,17 +91,18 @@ check.kinds(solution_kinds)
 # ## 2 · Reading a digit, and drawing one
 #
 # **Many to one.** A handwritten digit is read row by row, $T = 8$ steps of $D = 8$ pixels, and named at the end: ten classes, so
-# guessing scores 0.1. Beside it **one to one**, which sees all 64 pixels at once, with as many units and no state, and **stacked**, two recurrent
-# layers of half the units. `Dense` gives ten numbers; the largest is the answer, and the loss makes probabilities of them.
+# guessing scores 0.1. Beside it **one to one**, which sees all 64 pixels at once, and **stacked**, two recurrent
+# layers of half the units. `Dense` gives ten numbers, **logits**; the largest is the answer, and with `from_logits=True` the loss makes
+# probabilities of them ([lesson 03](03_what_the_loss_tells.ipynb)).
 
 # %%
 CLASSES = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def compiled(shape, *parts, loss=CLASSES, rate=7e-3):
-    """A compiled model; jit_compile has its training step compiled by XLA, which is faster."""
+    """A compiled model."""
     model = keras.Sequential([keras.Input(shape), *parts])
-    model.compile(keras.optimizers.Adam(rate), loss, jit_compile=True)
+    model.compile(keras.optimizers.Adam(rate), loss)
     return model
 
 
@@ -122,12 +122,12 @@ def stacked():
 
 # %% [markdown]
 # `None` stands for any number of steps: no weight depends on it. `fresh` returns a model as it is right after a seed is
-# set, but compiles it only once: there is one model of a kind at a time.
+# set, but compiles it only once.
 
 
 # %%
 def trained(build, seed, x, y, epochs=1, batch_size=64):
-    """A trained model. `fit` pauses between epochs and compiles each size: one epoch, whole batches."""
+    """A trained model. `fit` pauses between epochs and is traced for each size: one epoch, whole batches."""
     model, often = fresh(build, seed), np.tile(np.arange(len(y)), epochs)
     often = often[: len(often) // batch_size * batch_size]
     model.fit(x[often], y[often], batch_size=batch_size, verbose=0)
@@ -170,8 +170,8 @@ plots.show(
 # **What to notice.** A network that sees all pixels at once reads as well: where the length is fixed, no RNN is needed. Stacked
 # does about as well, with fewer weights.
 #
-# **One to many.** The way back: from the class, one-hot, to eight rows. There is one drawing for each class, and
-# squared error makes it the *mean* of what was shown. The reader above is the judge.
+# **One to many.** The way back: from the class, **one-hot** (ten numbers, 1 at its place and 0 elsewhere), to eight rows. There is one
+# drawing for each class, and squared error makes it the *mean* of what was shown. The reader above is the judge.
 
 
 # %%
@@ -217,7 +217,7 @@ print(f" one image for all {error(one_for_all):.4f}")
 
 # %% [markdown]
 # **What to notice.** The same class always gives the same digit: nothing else comes in. For another 3 each time, something random has
-# to come in, or each row has to be drawn from what may follow the rows so far (lesson 10, to come).
+# to come in (lesson 10, to come).
 #
 # ### Exercise 2 · Shapes before running
 # `x` has the shape (32, 20, 3): 32 sequences of 20 steps of 3 features. Which shape comes out of
@@ -306,12 +306,10 @@ plots.show(
 
 # %% [markdown]
 # **What to notice.** In one direction, the future is a coin toss until the last bit is there. Take `Bidirectional` where the whole
-# sequence lies before you (text, genes, recordings), never where the answer is due at once: it looks at what has not happened yet. (Here a single
-# layer that reads from the end, `go_backwards=True`, would do; both are needed where an answer hangs on both sides.)
+# sequence lies before you (text, genes, recordings), never where the answer is due at once: it looks at what has not happened yet.
 #
 # **Stateful.** A stream of 40 bits arrives as five batches of eight steps. Usually each batch starts from $h_0 = 0$; a layer with
-# `stateful=True` starts row by row from where the batch before ended. The weights are those of the network above, put into a stateful
-# twin.
+# `stateful=True` starts row by row from where the batch before ended. A stateful twin gets the weights of the network above.
 
 # %%
 B, stream = 2000, bits(2000, 40, seed=98)
@@ -353,8 +351,8 @@ off_by = np.abs(curves["state carried"] - in_one_run).max()
 print(f"state carried, off reading all 40 steps at once by at most: {off_by:.3f}")
 
 # %% [markdown]
-# **What to notice.** Five batches with the state carried are one run of 40 steps: the numbers are the same. (What slips late in the run does
-# so in one run, too: the network was trained on eight steps.) Each row of a batch must go on where the same row of the batch before ended. For `fit` that means: rows that are long pieces
+# **What to notice.** Five batches with the state carried are one run of 40 steps: the numbers are the same. Each row of a batch must go on
+# where the same row of the batch before ended. For `fit` that means: rows that are long pieces
 # of the stream, batch behind batch, `batch_size` the number of rows, `shuffle=False`. Call `reset_state()` where a new stream begins; Keras
 # does not, not even between epochs.
 #
@@ -430,7 +428,7 @@ def encoder_decoder(units=64):
     )
     model = keras.Model([question, before], answer)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)
-    model.compile(keras.optimizers.Adam(1e-2), loss, jit_compile=True)
+    model.compile(keras.optimizers.Adam(1e-2), loss)
     return model
 
 
@@ -656,7 +654,7 @@ plots.show(
 # The outcome
 fit, repeated = (1 - np.mean((of - tomorrow) ** 2) / tomorrow.var() for of in (told, today))
 print(
-    f"the walk drawn: R² {fit:.2f}, of repeating today {repeated:.2f}; correlation with the day before {the_day_before:.3f}, the day {itself:.3f}"
+    f"the walk drawn: R² (1 is perfect) {fit:.2f}, of repeating today {repeated:.2f}; correlation with the day before {the_day_before:.3f}, the day {itself:.3f}"
 )
 print(f"error over that of tomorrow as today, five walks: {worse.round(2)}")
 within = [off(f[k], y[k]) / off(x[k], y[k]) for f, x, y, k in walks if k.sum() > 30]
@@ -665,13 +663,12 @@ share_of_error.outcome(share_of_error.choices[np.digitize(worse.min(), [0.5, 0.9
 
 # %% [markdown]
 # **What to notice.** On a random walk nothing beats "tomorrow as today", but by luck. A forecast that has learned nothing but to repeat today fits the
-# picture and has a high $R^2$ (1 would be perfect). One test decides: its error beside that of "tomorrow as today". That it agrees better with the day
-# before than with its own raises a suspicion only: a good forecast that leans on today does, too. (The largest errors are those of walks that
-# left the range of their first 700 values.)
+# picture and has a high $R^2$, the share of the variance that it explains. One test decides: its error beside that of "tomorrow as today". (The
+# largest errors are those of walks that left the range of their first 700 values.)
 #
 # **Leaks.** Now CO2 in the air each month, in parts per million, ppm ([series](../course/sequences/datasets.py)). The same network, scaled with mean and
-# standard deviation of the training months, as it should be; *before the split*, with those of all months; around the last training month, which
-# is known; with windows shuffled *before the split*. Then on monthly changes.
+# standard deviation (`std`) of the training months, as it should be; *before the split*, with those of all months; around the last training month, which
+# is known; with windows shuffled *before the split*. Then on monthly changes. (Folded: a weighted sum to compare with, and the figure.)
 
 # %%
 data = sequences.co2(window=1)
@@ -703,6 +700,8 @@ for way, errors in ppm.items():
         errors.append(off(model(x), y) * unit)
 
 
+# %% tags=["boxes"] jupyter={"source_hidden": true}
+# To compare: a weighted sum of twelve values, and the naive forecast
 def weighted_sum(way):
     """The error of a weighted sum of twelve months, and of "next month as this month", in ppm."""
     (x, y), (x_new, y_new), unit = prepared(way, 0)
@@ -714,7 +713,8 @@ def weighted_sum(way):
 linear, naive = weighted_sum("as it should be")
 of_changes, _ = weighted_sum("changes, as it should be")
 
-# %%
+# %% tags=["boxes"] jupyter={"source_hidden": true}
+# The figure, and the errors as numbers
 ax = plots.axes(ylabel="error on test windows, ppm", yscale="log")
 for place, errors in enumerate(ppm.values()):
     ax.plot(place + np.linspace(-0.08, 0.08, 3), errors, "osD^v"[place], ls="none")
@@ -738,9 +738,9 @@ print(said.replace("; ", "\n"))
 
 # %% [markdown]
 # **What to notice.** Honestly tested, the network is far worse than "next month as this month": CO2 rises beyond what it was trained
-# on. Scaling before the split lowers the error, because the test values then lie nearer 0; in use nobody has those numbers, so the error
-# promises what cannot be kept. (Around the last known value, which is no leak, it falls as far.) Shuffled, the test months lie between training
-# months, inside the range trained on: an easier question than the one that a forecast faces. *Changes* do not drift: on them the network does
+# on. Scaling before the split lowers the error, because the test values then lie nearer 0; in use nobody has those numbers. (Around the last
+# known value, which is no leak, it falls as far.) Shuffled, the test months lie between training
+# months, inside the range trained on: an easier question than a forecast faces. *Changes* do not drift: on them the network does
 # about as well as a weighted sum.
 #
 # ### Exercise 6 · Stop the leak
@@ -796,8 +796,9 @@ for T_, D, H in ((10, 3, 5), (50, 3, 5), (10, 4, 5), (10, 3, 6)):
 # <details><summary><b>All my sequences are padded to one length, in training too. Do I still need a mask?</b></summary>
 #
 # Without a mask the network learns the padding along with the task: below it reads digits with the eight blank rows that it was trained with, and
-# at most four in ten with another number of them. With a mask the number makes no difference. (On a GPU, note that the fast LSTM wants masked
-# sequences padded behind; `keras.utils.pad_sequences` pads in front unless told `padding="post"`.)
+# at most four in ten with another number of them. With a mask the number makes no difference. On which side to pad: behind, since on a GPU
+# the fast kernel for `LSTM` and `GRU` (cuDNN) takes masked sequences only so. `keras.utils.pad_sequences` pads in front unless told
+# `padding="post"`; a layer with `use_cudnn=False` takes either, and is slower.
 #
 # </details>
 
@@ -890,9 +891,9 @@ plots.show(axes)
 # <details><summary><b>What does stateful=True carry: the gradient, too?</b></summary>
 #
 # No. The state goes on as numbers; the gradient stops at the start of the batch. Below, two blocks of ten steps, and a loss on the second. Keras' state
-# and its dL/dU are set beside those of [lesson 04](04_backpropagation_through_time.ipynb)'s loops: over the second block alone, and over both. (On
-# TensorFlow. On the JAX backend, Keras 3.15's compiled training step neither reads nor keeps the state of a stateful layer.) To learn
-# across blocks, make them longer.
+# and its dL/dU are set beside those of [lesson 04](04_backpropagation_through_time.ipynb)'s loops: over the second block alone, and over both. To learn across
+# blocks, make them longer. (This lesson runs on TensorFlow. With JAX as Keras' backend, Keras 3.15, a compiled `fit` starts every batch of a
+# stateful layer from the state that the layer had before `fit`, and leaves it there.)
 #
 # </details>
 
