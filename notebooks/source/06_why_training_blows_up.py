@@ -324,8 +324,8 @@ for name in ("tanh", "tanh, U x 2"):
     print(f"{name}: saturated {shares}; norm of U {U_norms}")
 
 # %% [markdown]
-# **What to notice.** A step for one batch was longer than all of $U$. Nearly every unit is at the end of its range, where the slope of
-# tanh is next to 0, and the loss stays above chance.
+# **What to notice.** A step for one batch was longer than all of $U$. Nearly every unit is at the end of its range, where tanh's
+# slope is next to 0, and the loss stays above chance.
 #
 # ## 3 · Three ways to clip, one that keeps the direction
 #
@@ -543,7 +543,7 @@ helps_most.outcome(helps_most.choices[int(np.argmax(of_choices))])
 # **What to notice.** (C13)
 #
 # - *Clipped* at 0.1 or 0.3 all tanh networks learn, at 1 none: the step $\eta\,\theta$ counts against the weights, and $3 \cdot 1$ is half the
-#   norm of $U$. A tenth of the rate does it too, warm-up in part. Of ReLU, clip the norm; values hardly help.
+#   norm of $U$. So does a tenth of the rate, warm-up in part. Of ReLU, clip the norm; values hardly help.
 # - No *LSTM* diverges at these rates (nor learns in 400 updates), at 10 all do unless clipped.
 # - With $U \times 2$ clipping at 0.1 or 0.3 prevents divergence, but fewer than half learn; truncated to 20 steps all do, clipped or not. Why?
 #
