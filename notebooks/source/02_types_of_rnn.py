@@ -798,8 +798,8 @@ for T_, D, H in ((10, 3, 5), (50, 3, 5), (10, 4, 5), (10, 3, 6)):
 #
 # Without a mask the network learns the padding along with the task: below it reads digits with the eight blank rows that it was trained with, and
 # at most four in ten with another number of them. With a mask the number makes no difference. On which side to pad: behind, since on a GPU
-# the fast kernel for `LSTM` and `GRU` (cuDNN) takes masked sequences only so. `keras.utils.pad_sequences` pads in front unless told
-# `padding="post"`; a layer with `use_cudnn=False` takes either, and is slower.
+# the fast kernel for `LSTM` and `GRU` (cuDNN) stops with an error at a mask with padding elsewhere. `keras.utils.pad_sequences` pads in front unless
+# told `padding="post"`; a layer with `use_cudnn=False` does without the kernel and takes either.
 #
 # </details>
 
@@ -893,8 +893,8 @@ plots.show(axes)
 #
 # No. The state goes on as numbers; the gradient stops at the start of the batch. Below, two blocks of ten steps, and a loss on the second. Keras' state
 # and its dL/dU are set beside those of [lesson 04](04_backpropagation_through_time.ipynb)'s loops: over the second block alone, and over both. To learn across
-# blocks, make them longer. (This lesson runs on TensorFlow. With JAX as its backend, Keras 3.15 compiles `fit` and `predict` so that every
-# batch starts from 0, and the layer's state stays as it was.)
+# blocks, make them longer. (This lesson runs on TensorFlow. With JAX as its backend, in Keras 3.15, a compiled `fit` starts
+# every batch from 0, and neither `fit` nor `predict` changes the state of the layer.)
 #
 # </details>
 

@@ -543,7 +543,7 @@ helps_most.outcome(helps_most.choices[int(np.argmax(of_choices))])
 # **What to notice.** (C13)
 #
 # - *Clipped* at 0.1 or 0.3 all tanh networks learn, at 1 none: the step $\eta\,\theta$ counts against the weights, and $3 \cdot 1$ is half the
-#   norm of $U$. So does a tenth of the rate, warm-up in part. Of ReLU, clip the norm; values hardly help.
+#   norm of $U$. A tenth of the rate does it too, warm-up in part. With ReLU clip the norm; values hardly help.
 # - No *LSTM* diverges at these rates (nor learns in 400 updates), at 10 all do unless clipped.
 # - With $U \times 2$ clipping at 0.1 or 0.3 prevents divergence, but fewer than half learn; truncated to 20 steps all do, clipped or not. Why?
 #
@@ -603,7 +603,7 @@ agree.outcome(round(middle[2.0][-1, 0]), margin=10)
 
 # %% [markdown]
 # **What to notice.** No weight goes without a gradient, even in blocks of one step: each is used at every step. What is cut are far *terms*.
-# At gain 1 that is a bias. At gain 2 blocks of 20 cut nearly everything, and two batches come to agree on a part: the far terms are
+# At gain 1 that leaves a bias. At gain 2 blocks of 20 cut nearly everything, and two batches come to agree on a part: the far terms are
 # large, and differ from batch to batch. Clipping the global norm keeps their direction. The price: in blocks of 5, too short for 8 steps
 # back, nothing is learned.
 #
@@ -612,7 +612,7 @@ agree.outcome(round(middle[2.0][-1, 0]), margin=10)
 # Do the clipped networks learn later? Ten seeds of $U \times 2$ were trained for 2,000 updates; the next, folded cell prints how many had learned
 # at the end. With the global norm or values clipped, or a tenth of the rate, it is three at most; with `clipnorm` it is all. Because it turns the
 # gradient, or because it leaves it longer? Five arrays of length 0.1 are together $0.1 \sqrt{5} = 0.224$ long; with `global_clipnorm`
-# 0.224, which turns nothing, nearly all learn too. So it is the length, and clipping can do it, later than truncation.
+# 0.224, which turns nothing, nearly all learn too. So the length is enough, and clipping can do it, later than truncation.
 #
 # </details>
 
