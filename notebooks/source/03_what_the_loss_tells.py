@@ -361,7 +361,7 @@ print(f"first gradient of cross-entropy over that of squared error: {np.median(l
 
 # %% [markdown]
 # **What to notice.** The first gradient of squared error is over a thousand times shorter. All ten learn at 30 times the rate, and
-# with Adam, which divides a gradient by its size; at a thirtieth of it cross-entropy fails, too. Ten times the updates
+# with Adam, which divides a gradient by its size; at a thirtieth of the rate cross-entropy fails, too. Ten times the updates
 # are not enough, thirty times are: it is slow, not stuck. Nor is the square alone to blame: without the softmax it is as fast as cross-entropy. And
 # a tenth of the same read-out, no longer sure, learns at the first rate.
 #
@@ -621,7 +621,7 @@ twice_ends.outcome(twice_ends.choices[place])
 #
 # <details><summary>The distractors, or the hundred steps?</summary>
 #
-# Both. The next, folded cell leaves the hundred steps blank: some of the networks learn then.
+# Both play a part. The next, folded cell leaves the hundred steps blank: some of the networks learn then, not all.
 #
 # </details>
 
@@ -698,7 +698,7 @@ check.learned(solution_learned)
 # %% [markdown]
 # ## Measured
 #
-# All of it live: this notebook has computed it just now.
+# All live, in this notebook.
 
 
 # %%
