@@ -19,12 +19,13 @@ LAYERS = ("SimpleRNN", "LSTM", "GRU")
 PLAIN = "fit"
 NORMS = "fit with GradientNorms"
 FLOW = "time_step_norms"
-LIMITS = {NORMS: 1.05, FLOW: 1.0, "memory": 1.3}  # of the time of a training step, and of the peak of the process
+INPUTS = "input_norms"
+LIMITS = {NORMS: 1.05, FLOW: 1.0, INPUTS: 1.0, "memory": 1.3}  # of the time of a training step, and of the peak of the process
 
 
 def variants(layer, T, B, H, D, steps, **_):
     """Return {name: function that does so many steps}; each model is its own, so nothing compiled is shared."""
-    from course.gradients import GradientNorms, time_step_norms
+    from course.gradients import GradientNorms, input_norms, time_step_norms
     import keras
 
     rng = np.random.default_rng(0)
@@ -40,6 +41,7 @@ def variants(layer, T, B, H, D, steps, **_):
         PLAIN: lambda: plain.fit(x, y, batch_size=B, verbose=0),
         NORMS: lambda: with_norms.fit(x, y, batch_size=B, verbose=0, callbacks=[GradientNorms()]),
         FLOW: lambda: [time_step_norms(measured, x[:B], y[:B]) for _ in range(steps)],
+        INPUTS: lambda: [input_norms(measured, x[:B], y[:B]) for _ in range(steps)],
     }
 
 

@@ -49,15 +49,16 @@ for gap in (6, 15):
 settings = {"units": 32, "learning_rate": 3e-3, "batch_size": 32, "updates": 240, "block": 30}
 kinds = {
     "orthogonal": keras.initializers.Orthogonal,
-    "Gaussian": lambda: keras.initializers.RandomNormal(stddev=settings["units"] ** -0.5),
+    "Gaussian": lambda seed: keras.initializers.RandomNormal(
+        stddev=settings["units"] ** -0.5, seed=seed
+    ),
 }
 
 
-def build(kind, gap):
-    """A compiled RNN for sentences with this gap, U drawn as `kind` says."""
-    cell = RNNCell(settings["units"], recurrent_initializer=kinds[kind]())
+def build(gap):
+    """A compiled RNN for sentences with this gap."""
     model = keras.Sequential([keras.Input((gap + 1, len(sequences.VOCABULARY)))])
-    model.add(keras.layers.RNN(cell, name="rnn"))
+    model.add(keras.layers.RNN(RNNCell(settings["units"]), name="rnn"))
     model.add(keras.layers.Dense(4))
     model.compile(
         keras.optimizers.Adam(settings["learning_rate"]),
@@ -71,10 +72,10 @@ def build(kind, gap):
 
 # %%
 def network(kind, gain, seed, gap=30):
-    """A new model whose U is multiplied by `gain`. `fresh` does not compile again for a new seed."""
-    model = experiments.fresh(build, seed, kind=kind, gap=gap)
+    """A new model with U of this kind times `gain`. `fresh` does not compile again for a new seed."""
+    model = experiments.fresh(build, seed, gap=gap)
     U = model.layers[0].cell.recurrent_kernel
-    U.assign(gain * U)
+    U.assign(gain * kinds[kind](seed=seed)(U.shape))
     return model
 
 
