@@ -20,7 +20,7 @@ PLAIN = "fit"
 NORMS = "fit with GradientNorms"
 FLOW = "time_step_norms"
 INPUTS = "input_norms"
-LIMITS = {NORMS: 1.05, FLOW: 1.0, INPUTS: 1.0, "memory": 1.3}  # of the time of a training step, and of the peak of the process
+LIMITS = {NORMS: 1.05, FLOW: 1.0, INPUTS: 1.0, "memory": 1.3}  # of a training step, and of the peak memory
 
 
 def variants(layer, T, B, H, D, steps, **_):
