@@ -643,7 +643,9 @@ B, T, D, H = 4, 20, 3, 5
 model = keras.Sequential(
     [keras.Input((T, D)), keras.layers.SimpleRNN(H, return_sequences=True)]
 )
-model.compile(keras.optimizers.SGD(learning_rate=1.0), loss="mse", run_eagerly=True)  # five steps only
+model.compile(
+    keras.optimizers.SGD(learning_rate=1.0), loss="mse", run_eagerly=True
+)  # five steps only
 
 
 def relative(a, b):
